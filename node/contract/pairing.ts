@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { hostIdSchema, nameSchema } from './ids.ts';
+
+/**
+ * Pairing over the host's TLS port, three calls:
+ *   POST /pair/v1/start   {session, share}         -> {session, share, confirmation}   one PAKE exchange with the code as password
+ *   POST /pair/v1/confirm {session, confirmation}  -> {session, csr, mac}              only who knew the code gets here
+ *   POST /pair/v1/finish  {session, membership...} -> {joined: true}                   the host is ours; the code is spent
+ * Both sides bind the exchange to the TLS channel (exporter) and to both certificates' fingerprints, so that a relay
+ * between two TLS connections ends with different keys. Five failed confirmations make a new code.
+ */
+const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
+
+export const pairingCodeSchema = z
+  .string()
+  .transform((value) => value.toUpperCase().replaceAll(/[\s-]/g, ''))
+  .pipe(z.string().regex(/^[0-9A-HJKMNP-TV-Z]{8}$/, 'eight letters and digits, as the host shows them'));
+
+export const pairStartRequestSchema = z.object({ session: hex(16), share: hex(32) });
+export const pairStartReplySchema = z.object({ share: hex(32), confirmation: hex(32) });
+export const pairConfirmRequestSchema = z.object({ session: hex(16), confirmation: hex(32) });
+/** csr: PEM; mac: HMAC-SHA256 over it with the shared key */
+export const pairConfirmReplySchema = z.object({
+  hostId: hostIdSchema,
+  csr: z.string().max(8192),
+  mac: hex(32),
+});
+export const pairFinishRequestSchema = z.object({
+  session: hex(16),
+  clusterId: z.uuid(),
+  clusterName: z.string().min(1).max(63),
+  hostName: nameSchema,
+  /** PEM */
+  certificate: z.string().max(16_384),
+  caCertificate: z.string().max(16_384),
+  /** HMAC-SHA256 over the JSON of all the fields above, in this order */
+  mac: hex(32),
+});
+export const pairFinishReplySchema = z.object({ joined: z.literal(true) });
+
+/** GET /local/v1/pairing on the host's unix socket */
+export const localPairingSchema = z.object({
+  code: z.string(),
+  triesLeft: z.number().int(),
+  fingerprint: z.string(),
+});
+
+export type PairStartRequest = z.infer<typeof pairStartRequestSchema>;
+export type PairStartReply = z.infer<typeof pairStartReplySchema>;
+export type PairConfirmRequest = z.infer<typeof pairConfirmRequestSchema>;
+export type PairConfirmReply = z.infer<typeof pairConfirmReplySchema>;
+export type PairFinishRequest = z.infer<typeof pairFinishRequestSchema>;

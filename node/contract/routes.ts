@@ -1,0 +1,175 @@
+import type { z } from 'zod';
+import { brickPutSchema, brickStatusSchema } from './disks.ts';
+import { etcdPutSchema, etcdStatusSchema } from './etcd.ts';
+import {
+  discoveredSchema,
+  hostInfoSchema,
+  hostLoadSchema,
+  preflightReportSchema,
+  preflightRequestSchema,
+} from './host.ts';
+import { networkConfirmSchema, networkPutSchema, networkStatusSchema } from './network.ts';
+import {
+  glusterPeerSchema,
+  glusterPeersPutSchema,
+  glusterVolumePutSchema,
+  mountPutSchema,
+  volumeStatusSchema,
+} from './storage.ts';
+import { taskSchema } from './tasks.ts';
+import { hostPowerSchema, timePutSchema, timeStatusSchema, unitStatusSchema } from './units.ts';
+import {
+  diskFileDeleteSchema,
+  diskFilePutSchema,
+  imageFileSchema,
+  vmActionRequestSchema,
+  vmMigrateRequestSchema,
+  vmPutSchema,
+  vmStatisticsSchema,
+  vmStatusSchema,
+} from './vms.ts';
+
+/** Who may call a route: the role is the OU of the client's certificate, signed by the cluster's CA. */
+export type CallerRole = 'engine' | 'host' | 'installer';
+
+export type NodeRoute = {
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  /** `{name}` stands for one path segment */
+  path: string;
+  body?: z.ZodType;
+  reply?: z.ZodType;
+  roles: readonly CallerRole[];
+};
+
+const managers = ['engine', 'installer'] as const;
+const everyone = ['engine', 'installer', 'host'] as const;
+
+/** The agent's API over mTLS; the one table that the server mounts and the client is typed from. */
+export const nodeRoutes = {
+  getHost: { method: 'GET', path: '/v1/host', reply: hostInfoSchema, roles: everyone },
+  getLoad: { method: 'GET', path: '/v1/host/load', reply: hostLoadSchema, roles: everyone },
+  getDiscovered: { method: 'GET', path: '/v1/discovered', reply: discoveredSchema, roles: managers },
+  preflight: {
+    method: 'POST',
+    path: '/v1/preflight',
+    body: preflightRequestSchema,
+    reply: preflightReportSchema,
+    roles: managers,
+  },
+  power: { method: 'POST', path: '/v1/power', body: hostPowerSchema, roles: managers },
+  /** POST: forget the cluster and be found again; refused while VMs run here */
+  leave: { method: 'POST', path: '/v1/leave', roles: managers },
+
+  getNetwork: { method: 'GET', path: '/v1/network', reply: networkStatusSchema, roles: managers },
+  putNetwork: {
+    method: 'PUT',
+    path: '/v1/network',
+    body: networkPutSchema,
+    reply: networkStatusSchema,
+    roles: managers,
+  },
+  confirmNetwork: {
+    method: 'POST',
+    path: '/v1/network/confirm',
+    body: networkConfirmSchema,
+    reply: networkStatusSchema,
+    roles: managers,
+  },
+  getTime: { method: 'GET', path: '/v1/time', reply: timeStatusSchema, roles: managers },
+  putTime: { method: 'PUT', path: '/v1/time', body: timePutSchema, reply: timeStatusSchema, roles: managers },
+  getUnits: { method: 'GET', path: '/v1/units', reply: unitStatusSchema.array(), roles: managers },
+
+  getEtcd: { method: 'GET', path: '/v1/etcd', reply: etcdStatusSchema, roles: managers },
+  putEtcd: { method: 'PUT', path: '/v1/etcd', body: etcdPutSchema, reply: etcdStatusSchema, roles: managers },
+
+  getBricks: { method: 'GET', path: '/v1/bricks', reply: brickStatusSchema.array(), roles: managers },
+  putBrick: {
+    method: 'PUT',
+    path: '/v1/bricks/{name}',
+    body: brickPutSchema,
+    reply: brickStatusSchema,
+    roles: managers,
+  },
+
+  getPeers: { method: 'GET', path: '/v1/gluster/peers', reply: glusterPeerSchema.array(), roles: managers },
+  putPeers: {
+    method: 'PUT',
+    path: '/v1/gluster/peers',
+    body: glusterPeersPutSchema,
+    reply: glusterPeerSchema.array(),
+    roles: managers,
+  },
+  getVolumes: {
+    method: 'GET',
+    path: '/v1/gluster/volumes',
+    reply: volumeStatusSchema.array(),
+    roles: managers,
+  },
+  putVolume: {
+    method: 'PUT',
+    path: '/v1/gluster/volumes/{name}',
+    body: glusterVolumePutSchema,
+    reply: volumeStatusSchema,
+    roles: managers,
+  },
+  deleteVolume: { method: 'DELETE', path: '/v1/gluster/volumes/{name}', roles: managers },
+  putMount: {
+    method: 'PUT',
+    path: '/v1/mounts/{name}',
+    body: mountPutSchema,
+    reply: volumeStatusSchema,
+    roles: managers,
+  },
+  deleteMount: { method: 'DELETE', path: '/v1/mounts/{name}', roles: managers },
+
+  getImages: { method: 'GET', path: '/v1/images', reply: imageFileSchema.array(), roles: managers },
+  /** answers with a task when it copies */
+  putDiskFile: {
+    method: 'PUT',
+    path: '/v1/disk-files',
+    body: diskFilePutSchema,
+    reply: taskSchema,
+    roles: managers,
+  },
+  deleteDiskFile: { method: 'DELETE', path: '/v1/disk-files', body: diskFileDeleteSchema, roles: managers },
+
+  getVms: { method: 'GET', path: '/v1/vms', reply: vmStatusSchema.array(), roles: managers },
+  getVm: { method: 'GET', path: '/v1/vms/{id}', reply: vmStatusSchema, roles: managers },
+  putVm: { method: 'PUT', path: '/v1/vms/{id}', body: vmPutSchema, reply: vmStatusSchema, roles: managers },
+  deleteVm: { method: 'DELETE', path: '/v1/vms/{id}', roles: managers },
+  actOnVm: {
+    method: 'POST',
+    path: '/v1/vms/{id}/action',
+    body: vmActionRequestSchema,
+    reply: vmStatusSchema,
+    roles: managers,
+  },
+  migrateVm: {
+    method: 'POST',
+    path: '/v1/vms/{id}/migrate',
+    body: vmMigrateRequestSchema,
+    reply: taskSchema,
+    roles: managers,
+  },
+  getVmStatistics: {
+    method: 'GET',
+    path: '/v1/vm-statistics',
+    reply: vmStatisticsSchema.array(),
+    roles: managers,
+  },
+
+  getTask: { method: 'GET', path: '/v1/tasks/{id}', reply: taskSchema, roles: managers },
+  cancelTask: { method: 'DELETE', path: '/v1/tasks/{id}', reply: taskSchema, roles: managers },
+} as const satisfies Record<string, NodeRoute>;
+
+/**
+ * Besides the table, by HTTP/1.1 Upgrade (raw bytes after 101):
+ *   GET /v1/vms/{id}/console   Upgrade: trefoil-vnc       engine -> host: the VM's VNC stream
+ *   GET /v1/vms/{id}/serial    Upgrade: trefoil-serial    engine -> host: the VM's serial console, both ways
+ *   GET /v1/tunnel/libvirt     Upgrade: trefoil-tunnel    host -> host: to the target's libvirt, while it expects a migration
+ *   GET /v1/tunnel/migration/{id}  Upgrade: trefoil-tunnel  host -> host: to the incoming QEMU of that VM
+ * GET /v1/vms/{id}/serial-log?bytes=N   text/plain, the newest N bytes of what the VM wrote to its serial console
+ * PUT /v1/images/{id}?name=&volume=&format=&size=   octet-stream upload of an image file (created whole or not at all)
+ * GET /v1/events   server-sent events, see events.ts
+ */
+export type NodeRouteName = keyof typeof nodeRoutes;
