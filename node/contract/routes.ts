@@ -21,6 +21,7 @@ import { hostPowerSchema, timePutSchema, timeStatusSchema, unitStatusSchema } fr
 import {
   diskFileDeleteSchema,
   diskFilePutSchema,
+  engineSeedPutSchema,
   imageFileSchema,
   vmActionRequestSchema,
   vmMigrateRequestSchema,
@@ -132,6 +133,8 @@ export const nodeRoutes = {
     roles: managers,
   },
   deleteDiskFile: { method: 'DELETE', path: '/v1/disk-files', body: diskFileDeleteSchema, roles: managers },
+
+  putEngineSeed: { method: 'PUT', path: '/v1/engine-seed', body: engineSeedPutSchema, roles: managers },
 
   getVms: { method: 'GET', path: '/v1/vms', reply: vmStatusSchema.array(), roles: managers },
   getVm: { method: 'GET', path: '/v1/vms/{id}', reply: vmStatusSchema, roles: managers },

@@ -134,8 +134,26 @@ export const diskFilePutSchema = z.object({
   path: diskPathSchema,
   format: diskFormatSchema,
   sizeMiB: z.number().int().min(1).max(67_108_864),
-  /** copied from this image when given, then grown to sizeMiB */
-  from: z.object({ volume: nameSchema, path: diskPathSchema, format: diskFormatSchema }).optional(),
+  /** copied from there when given, then grown to sizeMiB */
+  from: z
+    .discriminatedUnion('kind', [
+      z.object({
+        kind: z.literal('file'),
+        volume: nameSchema,
+        path: diskPathSchema,
+        format: diskFormatSchema,
+      }),
+      /** the engine VM's image that this host's system carries, see appliance/ */
+      z.object({ kind: z.literal('engine-image') }),
+    ])
+    .optional(),
+});
+
+/** PUT /v1/engine-seed: writes the engine's seed (engine/contract/seed.ts) as a raw disk of 1 MiB, whole or not at all */
+export const engineSeedPutSchema = z.object({
+  volume: nameSchema,
+  path: diskPathSchema,
+  seed: z.record(z.string(), z.unknown()),
 });
 
 export const diskFileStatusSchema = z.object({
@@ -171,5 +189,6 @@ export type VmStatistics = z.infer<typeof vmStatisticsSchema>;
 export type VmAction = z.infer<typeof vmActionSchema>;
 export type VmMigrateRequest = z.infer<typeof vmMigrateRequestSchema>;
 export type DiskFilePut = z.infer<typeof diskFilePutSchema>;
+export type EngineSeedPut = z.infer<typeof engineSeedPutSchema>;
 export type DiskFileStatus = z.infer<typeof diskFileStatusSchema>;
 export type ImageFile = z.infer<typeof imageFileSchema>;
