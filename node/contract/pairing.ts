@@ -38,6 +38,29 @@ export const pairFinishRequestSchema = z.object({
 });
 export const pairFinishReplySchema = z.object({ joined: z.literal(true) });
 
+/**
+ * POST /v1/pairings on a host that may pair for the cluster (or, before there is one, on its unix socket): it runs the
+ * exchange with the other host and answers with that host's authenticated certificate request. The caller signs it and
+ * finishes. A pairing is forgotten after two minutes.
+ */
+export const pairingStartSchema = z.object({
+  address: z.string(),
+  port: z.number().int().min(1).max(65_535).default(7440),
+  code: pairingCodeSchema,
+});
+export const pairingStartedSchema = z.object({ id: z.uuid(), hostId: hostIdSchema, csr: z.string() });
+export const joinSchema = z.object({
+  clusterId: z.uuid(),
+  clusterName: z.string().min(1).max(63),
+  hostName: nameSchema,
+  /** PEM */
+  certificate: z.string().max(16_384),
+  caCertificate: z.string().max(16_384),
+});
+
+/** POST /local/v1/csr and POST /local/v1/join (joinSchema): how the first host becomes the cluster's, by its unix socket */
+export const localCsrSchema = z.object({ hostId: hostIdSchema, csr: z.string() });
+
 /** GET /local/v1/pairing on the host's unix socket */
 export const localPairingSchema = z.object({
   code: z.string(),
@@ -45,6 +68,9 @@ export const localPairingSchema = z.object({
   fingerprint: z.string(),
 });
 
+export type PairingStart = z.infer<typeof pairingStartSchema>;
+export type PairingStarted = z.infer<typeof pairingStartedSchema>;
+export type Join = z.infer<typeof joinSchema>;
 export type PairStartRequest = z.infer<typeof pairStartRequestSchema>;
 export type PairStartReply = z.infer<typeof pairStartReplySchema>;
 export type PairConfirmRequest = z.infer<typeof pairConfirmRequestSchema>;

@@ -9,6 +9,7 @@ import {
   preflightRequestSchema,
 } from './host.ts';
 import { networkConfirmSchema, networkPutSchema, networkStatusSchema } from './network.ts';
+import { joinSchema, pairingStartedSchema, pairingStartSchema } from './pairing.ts';
 import {
   glusterPeerSchema,
   glusterPeersPutSchema,
@@ -60,6 +61,15 @@ export const nodeRoutes = {
   power: { method: 'POST', path: '/v1/power', body: hostPowerSchema, roles: managers },
   /** POST: forget the cluster and be found again; refused while VMs run here */
   leave: { method: 'POST', path: '/v1/leave', roles: managers },
+
+  startPairing: {
+    method: 'POST',
+    path: '/v1/pairings',
+    body: pairingStartSchema,
+    reply: pairingStartedSchema,
+    roles: managers,
+  },
+  finishPairing: { method: 'POST', path: '/v1/pairings/{id}/finish', body: joinSchema, roles: managers },
 
   getNetwork: { method: 'GET', path: '/v1/network', reply: networkStatusSchema, roles: managers },
   putNetwork: {
@@ -166,6 +176,9 @@ export const nodeRoutes = {
 } as const satisfies Record<string, NodeRoute>;
 
 /**
+ * The whole table is also served on the host's unix socket (/run/trefoil/node.sock, root only, role `installer`), there
+ * with /local/v1/csr, /local/v1/join and /local/v1/pairing besides (pairing.ts).
+ *
  * Besides the table, by HTTP/1.1 Upgrade (raw bytes after 101):
  *   GET /v1/vms/{id}/console   Upgrade: trefoil-vnc       engine -> host: the VM's VNC stream
  *   GET /v1/vms/{id}/serial    Upgrade: trefoil-serial    engine -> host: the VM's serial console, both ways
