@@ -66,11 +66,19 @@ export const discoveredSchema = z.object({
   hosts: z.array(announcementSchema.extend({ seenAt: z.iso.datetime() })),
 });
 
-/** POST /v1/preflight: this host measures itself and its ways to the others */
+/**
+ * POST /v1/preflight: this host measures itself and its ways to the others; changes nothing. `from` is a NIC's name, and
+ * `address` may be IPv6 link-local, so that a network can be tried before it has any address.
+ */
 export const preflightRequestSchema = z.object({
   peers: z
     .array(z.object({ network: nameSchema, from: z.string(), address: z.string(), mtu: z.number().int() }))
     .max(64),
+  /** addresses that are about to be given to somebody: who answers to one of them now is an address conflict */
+  wanted: z
+    .array(z.object({ nic: z.string().min(1).max(15), address: z.ipv4() }))
+    .max(32)
+    .default([]),
   fsyncDirectory: z.string().optional(),
 });
 export const preflightReportSchema = z.object({

@@ -59,7 +59,11 @@ export const nodeRoutes = {
     roles: managers,
   },
   power: { method: 'POST', path: '/v1/power', body: hostPowerSchema, roles: managers },
-  /** POST: forget the cluster and be found again; refused while VMs run here */
+  /**
+   * POST: forget the cluster and be found again, as before it was paired: etcd and Gluster stopped and their state removed,
+   * the bricks that were made here unmounted and wiped, mounts, network and time settings taken back. Done twice it is
+   * done. Refused while VMs run here, or while a volume that other hosts use has its only copy here.
+   */
   leave: { method: 'POST', path: '/v1/leave', roles: managers },
 
   startPairing: {
@@ -69,7 +73,18 @@ export const nodeRoutes = {
     reply: pairingStartedSchema,
     roles: managers,
   },
+  /** what the other host is, before it is taken */
+  getPairingHost: { method: 'GET', path: '/v1/pairings/{id}/host', reply: hostInfoSchema, roles: managers },
+  preflightPairing: {
+    method: 'POST',
+    path: '/v1/pairings/{id}/preflight',
+    body: preflightRequestSchema,
+    reply: preflightReportSchema,
+    roles: managers,
+  },
   finishPairing: { method: 'POST', path: '/v1/pairings/{id}/finish', body: joinSchema, roles: managers },
+  /** forgets it; the other host stays unjoined and keeps its code */
+  deletePairing: { method: 'DELETE', path: '/v1/pairings/{id}', roles: managers },
 
   getNetwork: { method: 'GET', path: '/v1/network', reply: networkStatusSchema, roles: managers },
   putNetwork: {
