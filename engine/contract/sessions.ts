@@ -16,5 +16,10 @@ export const sessionSchema = z.object({
   user: z.object({ id: userIdSchema, name: z.string() }),
   expiresAt: timestampSchema,
 });
+export const passwordChangeSchema = z.strictObject({
+  current: z.string().min(1).max(1024),
+  next: z.string().min(8, 'at least eight characters').max(1024),
+});
+export type PasswordChange = z.infer<typeof passwordChangeSchema>;
 export type Login = z.infer<typeof loginSchema>;
 export type Session = z.infer<typeof sessionSchema>;

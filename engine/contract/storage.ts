@@ -36,6 +36,11 @@ export const imageSchema = z.object({
   sizeMiB: z.number(),
   createdAt: timestampSchema,
 });
+export const imageUploadQuerySchema = z.object({
+  name: z.string().min(1, 'give it a name').max(200),
+  format: z.enum(['raw', 'qcow2']),
+  volume: nameSchema.default('data'),
+});
 export const networkSchema = z.object({ name: nameSchema, bridge: z.string() });
 
 export type Volume = z.infer<typeof volumeSchema>;

@@ -6,7 +6,7 @@ import {
   nameSchema,
   vmIdSchema,
 } from '../../node/contract/ids.ts';
-import { timestampSchema } from './common.ts';
+import { acceptedSchema, timestampSchema } from './common.ts';
 
 /**
  *   creating -> off -> starting -> running -> stopping -> off -> deleting -> (gone)
@@ -115,6 +115,8 @@ export const vmCreateSchema = z.strictObject({
     .optional(),
   start: z.boolean().default(true),
 });
+/** POST /api/v1/vms: the VM's id is known at once, its record is there in state `creating` */
+export const vmCreatedSchema = acceptedSchema.extend({ id: vmIdSchema });
 export const vmUpdateSchema = z.strictObject({
   name: vmNameSchema.optional(),
   description: z.string().max(1000).optional(),
