@@ -1,5 +1,6 @@
 import * as assert from 'uvu/assert';
 import { AppError } from '../../node/contract/error.ts';
+import { refused } from '../../test/support/refused.ts';
 import { suite } from '../../test/support/suite.ts';
 import { type EngineRequest, makeEngineClient, makeFetchSend } from './client.ts';
 
@@ -37,21 +38,14 @@ test('throws what the engine refused, with its code and remedy', async () => {
     remedy: 'Start it.',
   });
   const { client } = recorder(409, refusal.toBody());
-  try {
-    await client.call('startVm', { params: { id: 'x' } });
-    assert.unreachable();
-  } catch (error) {
-    assert.instance(error, AppError);
-    assert.is((error as AppError).code, 'vm.not-running');
-    assert.is((error as AppError).remedy, 'Start it.');
-  }
+  const error = await refused(client.call('startVm', { params: { id: 'x' } }));
+  assert.is(error.code, 'vm.not-running');
+  assert.is(error.remedy, 'Start it.');
 });
 
 test('a reply that is not of the contract is told as unreadable', async () => {
   const { client } = recorder(200, { items: 'no' });
-  await client.call('listVms').then(assert.unreachable, (error: unknown) => {
-    assert.is((error as AppError).code, 'engine.unreadable');
-  });
+  assert.is((await refused(client.call('listVms'))).code, 'engine.unreadable');
 });
 
 test('health is an answer also while the engine is not ready', async () => {
@@ -75,9 +69,7 @@ test('fetch sends the token, the CSRF token with changes, and JSON', async () =>
   const first = new Headers(seen[0]?.init.headers);
   assert.is(first.get('authorization'), 'Bearer t');
   assert.is(first.get('x-trefoil-csrf'), null);
-  await client
-    .call('createSession', { body: { name: 'a', password: 'b' } })
-    .then(assert.unreachable, () => {});
+  await refused(client.call('createSession', { body: { name: 'a', password: 'b' } }));
   assert.is(new Headers(seen[1]?.init.headers).get('x-trefoil-csrf'), 'c');
   assert.is(seen[1]?.init.body, '{"name":"a","password":"b"}');
 });
@@ -88,12 +80,9 @@ test('an engine that does not answer is unavailable, not a bug', async () => {
       throw new TypeError('fetch failed');
     },
   });
-  await makeEngineClient(send)
-    .call('listVms')
-    .then(assert.unreachable, (error: unknown) => {
-      assert.is((error as AppError).code, 'engine.unreachable');
-      assert.is((error as AppError).family, 'unavailable');
-    });
+  const error = await refused(makeEngineClient(send).call('listVms'));
+  assert.is(error.code, 'engine.unreachable');
+  assert.is(error.family, 'unavailable');
 });
 
 test.run();
