@@ -6,11 +6,11 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stdout } from 'node:process';
+import { cached, hashOf } from '../cache.ts';
 import { kernelOf, makeBootDisk } from '../kit/bootdisk.ts';
-import { cached, filesBelow } from '../kit/cache.ts';
 import { debianTree, packageList } from '../kit/debian.ts';
 import { partitionType } from '../kit/mbr.ts';
-import { tool } from '../kit/tool.ts';
+import { tool } from '../tool.ts';
 import { guestInitramfs } from './initramfs.ts';
 
 export type GuestImage = {
@@ -25,8 +25,8 @@ const commandLine = 'console=tty0 console=ttyS0 quiet mitigations=off random.tru
 const recordBytes = 1024 * 1024;
 
 export async function buildGuestImage(): Promise<GuestImage> {
-  const ingredients = await filesBelow(join(here, '..'), 'guest', 'kit');
-  const entry = await cached('guest', ingredients, async (dir) => {
+  const inputs = ['packages.txt', 'files', 'build.ts', 'initramfs.ts', '../kit'].map((it) => join(here, it));
+  const entry = await cached('guest', await hashOf(inputs), async (dir) => {
     const tree = await mkdtemp(join(tmpdir(), 'trefoil-guest-'));
     try {
       const packages = packageList(await readFile(join(here, 'packages.txt'), 'utf8'));
@@ -47,7 +47,7 @@ export async function buildGuestImage(): Promise<GuestImage> {
       await rm(tree, { recursive: true, force: true });
     }
   });
-  const path = join(entry, 'guest.qcow2');
+  const path = join(entry.path, 'guest.qcow2');
   return { path, bytes: (await stat(path)).size };
 }
 

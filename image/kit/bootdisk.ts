@@ -1,7 +1,7 @@
 import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { tool } from '../tool.ts';
 import { alignBytes, layOut, masterBootRecord, type Partition, partitionType, sectorBytes } from './mbr.ts';
-import { tool } from './tool.ts';
 
 /**
  * Makes a disk that SeaBIOS boots, as an ordinary user, without mounts or loop devices:

@@ -1,4 +1,4 @@
-import { tool } from './tool.ts';
+import { tool } from '../tool.ts';
 
 export const suite = 'trixie';
 

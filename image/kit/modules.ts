@@ -1,6 +1,6 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { tool } from './tool.ts';
+import { tool } from '../tool.ts';
 
 /** A kernel module ready for an initramfs: uncompressed, as decompressing at boot costs more than reading. */
 export type KernelModule = { name: string; content: Buffer };
@@ -44,6 +44,8 @@ export async function kernelModules(tree: string, wanted: readonly string[]): Pr
   return inLoadOrder(wanted, async (name) => {
     const path = paths.get(name);
     if (path === undefined) throw new Error(`the kernel has no module ${name}`);
-    return path.endsWith('.xz') ? tool(['xz', '-dc', path]) : tool(['cat', path]);
+    if (!path.endsWith('.xz')) return readFile(path);
+    await tool(['xz', '--decompress', '--keep', '--force', path]);
+    return readFile(path.slice(0, -'.xz'.length));
   });
 }
