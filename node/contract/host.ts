@@ -87,6 +87,8 @@ export const preflightReportSchema = z.object({
   fsync: fsyncLatencySchema.optional(),
   virtualization: z.enum(['kvm', 'none']),
   memoryMiB: z.number(),
+  /** free space where the host keeps its own state */
+  systemFreeMiB: z.number().optional(),
   reach: z.array(
     z.object({
       network: z.string(),
