@@ -39,7 +39,7 @@ export async function personalise(host: HostPlan, loop: string): Promise<void> {
   for (const [path, text] of Object.entries(files)) await put(host, path, text);
   if (!existsSync(join(upperOf(host), 'etc/machine-id')))
     await put(host, 'etc/machine-id', `${randomBytes(16).toString('hex')}\n`);
-  for (const unit of ['console-getty.service', 'systemd-machined.service']) {
+  for (const unit of ['console-getty.service']) {
     const path = join(upperOf(host), 'etc/systemd/system', unit);
     await rm(path, { force: true });
     await symlink('/dev/null', path);
