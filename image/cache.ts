@@ -11,24 +11,33 @@ import { join } from 'node:path';
 export const cacheRoot = (env: NodeJS.ProcessEnv = process.env): string =>
   join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'trefoil');
 
-/** Folder entries in a stable order; each file counts with its path, mode and content. */
-export async function hashOf(paths: readonly string[], extra: readonly string[] = []): Promise<string> {
-  const hash = createHash('sha256');
-  for (const text of extra) hash.update(`text ${text}\0`);
-  for (const [index, path] of paths.entries()) await addPath(hash, path, `${index}`);
-  return hash.digest('hex').slice(0, 16);
-}
+export type HashOptions = {
+  /** says by path which files and folders count; all, unless given */
+  keep?: (path: string) => boolean;
+};
 
-async function addPath(hash: ReturnType<typeof createHash>, path: string, name: string): Promise<void> {
-  const info = await lstat(path);
-  if (info.isDirectory()) {
-    for (const child of (await readdir(path)).sort())
-      await addPath(hash, join(path, child), `${name}/${child}`);
-    return;
-  }
-  const content = info.isSymbolicLink() ? await readlink(path) : await readFile(path);
-  hash.update(`file ${name} ${info.mode & 0o111} ${content.length}\0`);
-  hash.update(content);
+/** Folder entries in a stable order; each file counts with its place, mode and content. */
+export async function hashOf(
+  paths: readonly string[],
+  extra: readonly string[] = [],
+  options: HashOptions = {},
+): Promise<string> {
+  const hash = createHash('sha256');
+  const keep = options.keep ?? (() => true);
+  for (const text of extra) hash.update(`text ${text}\0`);
+  const add = async (path: string, name: string): Promise<void> => {
+    if (!keep(path)) return;
+    const info = await lstat(path);
+    if (info.isDirectory()) {
+      for (const child of (await readdir(path)).sort()) await add(join(path, child), `${name}/${child}`);
+      return;
+    }
+    const content = info.isSymbolicLink() ? await readlink(path) : await readFile(path);
+    hash.update(`file ${name} ${info.mode & 0o111} ${content.length}\0`);
+    hash.update(content);
+  };
+  for (const [index, path] of paths.entries()) await add(path, `${index}`);
+  return hash.digest('hex').slice(0, 16);
 }
 
 export type CacheEntry = { path: string; hash: string; built: boolean; seconds: number };
