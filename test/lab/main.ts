@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { argv, exit, stdout } from 'node:process';
 import { parseArgs } from 'node:util';
 import { buildHostTree } from '../../image/host/build.ts';
+import { setClock } from './clock.ts';
 import { execArgv } from './host.ts';
 import { type Lab, type LabHost, openLab } from './lab.ts';
 import type { Direction } from './nft.ts';
@@ -114,6 +115,9 @@ async function main(): Promise<number> {
       return 0;
     case 'thaw':
       await hostAt(0).thaw();
+      return 0;
+    case 'clock':
+      await setClock(hostAt(0), rest[1] ?? '', rest[2] ?? '');
       return 0;
     case 'forward':
       say(`127.0.0.1:${await lab.forward(rest[0] ?? '', Number(rest[1]))}`);
