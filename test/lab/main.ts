@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { argv, exit, stdout } from 'node:process';
 import { parseArgs } from 'node:util';
 import { buildHostTree } from '../../image/host/build.ts';
-import { setClock } from './clock.ts';
+import { isOffset, setClock } from './clock.ts';
 import { execArgv } from './host.ts';
 import { type Lab, type LabHost, openLab } from './lab.ts';
 import type { Direction } from './nft.ts';
@@ -34,7 +34,8 @@ const ours = execAt === -1 ? given : given.slice(0, execAt + 2);
 const command = (execAt === -1 ? [] : given.slice(execAt + 2)).filter((word, at) => at > 0 || word !== '--');
 
 const { values, positionals } = parseArgs({
-  args: ours,
+  // an offset such as -90s is no option
+  args: [...ours.filter((word) => !isOffset(word)), '--', ...ours.filter(isOffset)],
   options: {
     prefix: { type: 'string' },
     hosts: { type: 'string' },
