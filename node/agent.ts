@@ -1,0 +1,218 @@
+import { getRequestListener } from '@hono/node-server';
+import type { Hono } from 'hono';
+import { type AppEnv, type Bindings, makeApp } from './api/app.ts';
+import { tlsCallerOf } from './api/caller.ts';
+import { makeEventHub } from './api/events.ts';
+import type { Caller, NodeHandlers, StreamHandlers } from './api/handlers.ts';
+import { hostRoutes, leaveCluster } from './api/routes-host.ts';
+import { mountLocal } from './api/routes-local.ts';
+import { mountPairing } from './api/routes-pairing.ts';
+import { type Listeners, openLocalDoor, openTlsDoor } from './api/server.ts';
+import { unwired, unwiredHandlers } from './api/unwired.ts';
+import { answerUpgrade } from './api/upgrade.ts';
+import { run } from './command/run.ts';
+import type { Announcement } from './contract/host.ts';
+import { taskIdSchema } from './contract/ids.ts';
+import { writeFileAtomic } from './files/atomic.ts';
+import { makeFacts } from './host/facts.ts';
+import { reachableAddresses } from './host/model.ts';
+import { openIdentity } from './identity/identity.ts';
+import type { Log } from './log/log.ts';
+import { makeChannels, openChannel } from './pairing/channel.ts';
+import type { RandomBytes } from './pairing/code.ts';
+import { makeInitiator } from './pairing/initiator.ts';
+import { issueText, shownAddresses } from './pairing/issue.ts';
+import { makeResponder } from './pairing/responder.ts';
+import { makeTasks } from './tasks/registry.ts';
+
+export type AgentOptions = {
+  stateDirectory: string;
+  runDirectory: string;
+  port: number;
+  version: string;
+  hostname(): string;
+  random: RandomBytes;
+  newId(): string;
+  log: Log;
+};
+
+export type Agent = { port: number; close(): Promise<void> };
+
+/** Puts the rooms of the agent together and opens its two doors; decides nothing itself. */
+export async function openAgent(options: AgentOptions): Promise<Agent> {
+  const { log } = options;
+  const now = () => new Date();
+  const after = (ms: number, then: () => void) => {
+    const timer = setTimeout(then, ms);
+    return { cancel: () => clearTimeout(timer) };
+  };
+  const every = (ms: number, what: string, work: () => Promise<void> | void) => {
+    const once = async () => work();
+    return setInterval(() => void once().catch((error) => log.error(what, error)), ms);
+  };
+
+  const identity = await openIdentity({ directory: `${options.stateDirectory}/identity`, now, log });
+  const hub = makeEventHub();
+  const tasks = makeTasks({
+    newId: () => taskIdSchema.parse(options.newId()),
+    now,
+    log,
+    changed: (task) => hub.publish({ kind: 'task', task }),
+  });
+  const hostName = (): string => {
+    const membership = identity.membership();
+    return membership.state === 'joined' ? membership.hostName : options.hostname();
+  };
+  const facts = makeFacts({
+    run,
+    now,
+    version: options.version,
+    id: identity.id,
+    name: hostName,
+    membership: identity.membership,
+    disks: async () => [],
+    accelerator: async () => 'tcg',
+    usableModels: async () => [],
+  });
+  const preflight = unwired('measure itself');
+
+  const responder = makeResponder({
+    now: () => performance.now(),
+    random: options.random,
+    log,
+    host: {
+      id: identity.id,
+      joined: () => identity.membership().state === 'joined',
+      csr: identity.csr,
+      join: identity.join,
+      look: async (question) => (question.ask === 'host' ? facts.host() : preflight()),
+    },
+  });
+  const initiator = makeInitiator({
+    random: options.random,
+    newId: options.newId,
+    after,
+    log,
+    tls: identity.tls,
+    openChannel,
+  });
+
+  const announcement = async (): Promise<Announcement> => {
+    const machine = await facts.machine();
+    return {
+      id: identity.id,
+      name: hostName(),
+      version: options.version,
+      state: identity.membership().state,
+      addresses: reachableAddresses(await facts.links()),
+      port: options.port,
+      fingerprint: identity.fingerprint(),
+      machine: [machine.vendor, machine.model].filter((part) => part !== '').join(' '),
+      cpuThreads: await facts.cpuThreads(),
+      memoryMiB: await facts.memoryMiB(),
+      diskCount: 0,
+    };
+  };
+
+  const handlers: NodeHandlers = {
+    ...unwiredHandlers(),
+    ...hostRoutes({
+      facts,
+      tasks,
+      initiator,
+      discovered: () => ({ hosts: [] }),
+      preflight,
+      leave: () => leaveCluster({ runningVms: async () => [], steps: [], forget: identity.leave }),
+      power: unwired('power itself off'),
+    }),
+  };
+  const streams: StreamHandlers = {
+    console: unwired('show a console'),
+    serial: unwired('show a serial console'),
+    libvirtTunnel: unwired('take a VM from another host'),
+    migrationTunnel: unwired('take a VM from another host'),
+    serialLog: unwired('show a serial console'),
+    uploadImage: unwired('take an image'),
+  };
+
+  const doorOf = (callerOf: AppEnv['callerOf'], more: (app: Hono<Bindings>) => void): Listeners => {
+    const env: AppEnv = {
+      handlers,
+      streams,
+      events: {
+        hub,
+        snapshot: async () => [
+          ...tasks.list().map((task) => ({ kind: 'task' as const, task })),
+          { kind: 'load' as const, load: await facts.load() },
+        ],
+        heartbeatMs: 5_000,
+        maxUnreadBytes: 4 * 1024 * 1024,
+      },
+      membership: identity.membership,
+      callerOf,
+      log,
+    };
+    return {
+      request: getRequestListener(makeApp(env, more).fetch),
+      upgrade: (incoming, socket, head) => void answerUpgrade(env, incoming, socket, head),
+    };
+  };
+
+  const channelOf = makeChannels((channel) => responder.closed(channel));
+  const local: Caller = { kind: 'local' };
+  const localDoor = await openLocalDoor(
+    `${options.runDirectory}/node.sock`,
+    doorOf(
+      () => local,
+      (app) => mountLocal(app, { membership: identity.membership, identity, code: responder.status }),
+    ),
+  );
+  const tlsDoor = await openTlsDoor({
+    host: '::',
+    port: options.port,
+    tls: identity.tls,
+    onIdentityChange: identity.onChange,
+    listeners: doorOf(tlsCallerOf, (app) =>
+      mountPairing(app, { responder, announcement, membership: identity.membership, channelOf }),
+    ),
+  });
+
+  let shown = '';
+  const showIssue = async () => {
+    const text = issueText({
+      name: hostName(),
+      membership: identity.membership(),
+      version: options.version,
+      addresses: shownAddresses(reachableAddresses(await facts.links())),
+      code: responder.status().code,
+    });
+    if (text === shown) return;
+    await writeFileAtomic(`${options.runDirectory}/issue`, text, { directoryMode: 0o711 });
+    shown = text;
+  };
+  const showSoon = () => void showIssue().catch((error) => log.error('console text not written', error));
+  responder.onCode(showSoon);
+  identity.onChange(showSoon);
+  showSoon();
+
+  const timers = [
+    every(5_000, 'console text not written', showIssue),
+    every(1_000, 'pairings not swept', responder.sweep),
+    every(5_000, 'load not read', async () => hub.publish({ kind: 'load', load: await facts.load() })),
+  ];
+  log.info('agent is ready', {
+    host: identity.id,
+    name: hostName(),
+    state: identity.membership().state,
+    port: tlsDoor.port,
+  });
+
+  return {
+    port: tlsDoor.port,
+    close: async () => {
+      for (const timer of timers) clearInterval(timer);
+      initiator.close();
+      await Promise.all([tlsDoor.close(), localDoor.close(), tasks.close()]);
+    },
+  };
+}
