@@ -34,6 +34,12 @@ export const targets: readonly Target[] = [
     sources: ['engine', 'node/contract'],
     kind: 'program',
   },
+  {
+    name: 'trefoil-appliance.mjs',
+    entry: 'appliance/firstboot/main.ts',
+    sources: ['appliance/firstboot', 'engine/contract', 'node/contract'],
+    kind: 'program',
+  },
   { name: 'trefoil.mjs', entry: 'engine/cli/main.ts', sources: ['engine', 'node/contract'], kind: 'program' },
   { name: 'migrations', entry: 'engine/db/migrations', sources: ['engine/db/migrations'], kind: 'copy' },
   { name: 'ui', entry: 'ui/vite.config.ts', sources: ['ui', 'engine/contract', 'node/contract'], kind: 'ui' },
