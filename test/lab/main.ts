@@ -79,7 +79,11 @@ async function main(): Promise<number> {
   switch (verb) {
     case 'start': {
       const { tree } = await buildHostTree();
-      await lab.start({ tree, product: fillProduct, diskGibibytes: Number(values.disk ?? 20) });
+      await lab.start({
+        tree,
+        product: (folder) => fillProduct(folder),
+        diskGibibytes: Number(values.disk ?? 20),
+      });
       for (const host of lab.hosts) say(`${host.plan.name}: ${await host.waitBooted()}`);
       return 0;
     }
