@@ -64,7 +64,7 @@ export function chooseNics(
   if (storageName !== undefined)
     return { nics: { management, storage: named(storageName, 'storage.nic') }, problems };
   const others = info.nics.filter((nic) => nic.linkUp && nic.name !== management?.name);
-  if (others.length !== 1)
+  if (others.length !== 1 && management !== undefined)
     problems.push(
       error(
         `hosts.${host.name}`,
