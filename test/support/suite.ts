@@ -1,4 +1,5 @@
 import { type Callback, suite as uvuSuite, test as uvuTest } from 'uvu';
+import { AppError, errorChain } from '../../node/contract/error.ts';
 
 export type TestBody = (context: { signal: AbortSignal }) => void | Promise<void>;
 export type Suite = {
@@ -24,6 +25,11 @@ async function withDeadline(name: string, deadlineMs: number, body: TestBody): P
   });
   try {
     await Promise.race([body({ signal: controller.signal }), deadline]);
+  } catch (error) {
+    // uvu cannot print an error whose `details` is no text: it would drop the failure and all tests after it.
+    if (error instanceof AppError)
+      throw new Error(`${errorChain(error)} ${JSON.stringify(error.details ?? {})}`, { cause: error });
+    throw error;
   } finally {
     clearTimeout(timer);
   }
