@@ -1,6 +1,18 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, utimes } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  utimes,
+} from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -57,9 +69,9 @@ export async function cached(
     return done(false);
   }
   await mkdir(root, { recursive: true });
-  const part = join(root, `.part-${kind}-${hash}-${process.pid}`);
+  const part = await mkdtemp(join(root, `.part-${kind}-`));
   try {
-    await mkdir(part);
+    await chmod(part, 0o755);
     await make(part);
     await rename(part, path).catch((error: unknown) => {
       if (!existsSync(path)) throw error;
@@ -74,6 +86,11 @@ export async function cached(
 /** Keeps the three entries of a kind that were used last, and those that are mounted. */
 async function prune(kind: string, root: string, keep: string): Promise<void> {
   const mounts = await readFile('/proc/mounts', 'utf8').catch(() => '');
+  for (const name of await readdir(root)) {
+    // what a build that was killed left behind, a day ago at least
+    const old = name.startsWith('.part-') && Date.now() - (await stat(join(root, name))).mtimeMs > 86_400_000;
+    if (old) await rm(join(root, name), { recursive: true, force: true });
+  }
   const names = (await readdir(root)).filter((name) => new RegExp(`^${kind}-[0-9a-f]{16}$`).test(name));
   const entries = await Promise.all(
     names.map(async (name) => ({ path: join(root, name), used: (await stat(join(root, name))).mtimeMs })),

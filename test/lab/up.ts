@@ -39,7 +39,8 @@ async function buildPrograms(phases: Phases): Promise<void> {
     (all) => summary(all.map((one) => one.state)),
   );
   const failed = built.filter((one) => one.state === 'failed');
-  if (failed.length > 0 && !values.bare) throw new Error(failed.map((one) => `${one.name}: ${one.why}`).join('\n'));
+  if (failed.length > 0 && !values.bare)
+    throw new Error(failed.map((one) => `${one.name}: ${one.why}`).join('\n'));
 }
 
 /** `built 2, unchanged 3` */
@@ -90,6 +91,17 @@ async function alreadyUp(lab: Lab): Promise<ClusterFile['engine'] | undefined> {
   return (await readyHealth(file.engine)) === undefined ? undefined : file.engine;
 }
 
+/** A lab of which a part runs is someone's experiment, not ours to end. */
+async function mustBeOff(lab: Lab): Promise<void> {
+  const states = await Promise.all(
+    lab.hosts.map(async (one) => ({ name: one.plan.name, state: await one.state() })),
+  );
+  const off = states.filter((one) => one.state === 'off').map((one) => one.name);
+  if (off.length < states.length)
+    throw new Error(`of this lab ${off.join(' and ')} is off: power it on, or end the lab with npm run down`);
+  await lab.stop();
+}
+
 function tell(engine: ClusterFile['engine']): void {
   say(`\nThe cluster is up: ${engine.url}   user ${engine.user}   password ${engine.password}`);
 }
@@ -100,7 +112,10 @@ async function up(): Promise<void> {
   const there = await alreadyUp(lab);
   if (there !== undefined) return tell(there);
   const phases = startPhases();
-  if (!(await lab.isRunning())) await startHosts(lab, phases);
+  if (!(await lab.isRunning())) {
+    await mustBeOff(lab);
+    await startHosts(lab, phases);
+  }
   const total = () => ((performance.now() - started) / 1000).toFixed(1);
   try {
     if (values.bare) {
