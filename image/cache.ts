@@ -79,18 +79,24 @@ export async function cached(
   } finally {
     await rm(part, { recursive: true, force: true });
   }
+  await pruneParts(root);
   await prune(kind, root, path);
   return done(true);
+}
+
+/** What a build that was killed left behind, a day ago at least. */
+async function pruneParts(root: string): Promise<void> {
+  for (const name of await readdir(root)) {
+    if (!name.startsWith('.part-')) continue;
+    const info = await stat(join(root, name)).catch(() => undefined);
+    if (info !== undefined && Date.now() - info.mtimeMs > 86_400_000)
+      await rm(join(root, name), { recursive: true, force: true });
+  }
 }
 
 /** Keeps the three entries of a kind that were used last, and those that are mounted. */
 async function prune(kind: string, root: string, keep: string): Promise<void> {
   const mounts = await readFile('/proc/mounts', 'utf8').catch(() => '');
-  for (const name of await readdir(root)) {
-    // what a build that was killed left behind, a day ago at least
-    const old = name.startsWith('.part-') && Date.now() - (await stat(join(root, name))).mtimeMs > 86_400_000;
-    if (old) await rm(join(root, name), { recursive: true, force: true });
-  }
   const names = (await readdir(root)).filter((name) => new RegExp(`^${kind}-[0-9a-f]{16}$`).test(name));
   const entries = await Promise.all(
     names.map(async (name) => ({ path: join(root, name), used: (await stat(join(root, name))).mtimeMs })),
