@@ -3,7 +3,7 @@
  * each output stands the hash of what it was made from (`dist/.built/<name>`).
  */
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashOf } from './cache.ts';
 import { tool } from './tool.ts';
@@ -17,7 +17,7 @@ export type Target = {
   entry: string;
   /** folders whose content it is made of */
   sources: readonly string[];
-  kind: 'program' | 'ui' | 'copy';
+  kind: 'program' | 'ui';
 };
 
 export const targets: readonly Target[] = [
@@ -41,7 +41,6 @@ export const targets: readonly Target[] = [
     kind: 'program',
   },
   { name: 'trefoil.mjs', entry: 'engine/cli/main.ts', sources: ['engine', 'node/contract'], kind: 'program' },
-  { name: 'migrations', entry: 'engine/db/migrations', sources: ['engine/db/migrations'], kind: 'copy' },
   { name: 'ui', entry: 'ui/vite.config.ts', sources: ['ui', 'engine/contract', 'node/contract'], kind: 'ui' },
 ];
 
@@ -105,8 +104,7 @@ async function buildUi(into: string): Promise<void> {
 
 async function make(target: Target, into: string): Promise<void> {
   if (target.kind === 'program') await bundleProgram(target, into);
-  else if (target.kind === 'ui') await buildUi(into);
-  else await cp(join(root, target.entry), into, { recursive: true });
+  else await buildUi(into);
 }
 
 /** Built beside its place and moved there, so that a running lab or a second build never meets half a file. */

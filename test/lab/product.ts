@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { constants, copyFile, cp, link, mkdir, readdir, rm } from 'node:fs/promises';
+import { cp, link, mkdir, readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { run } from '../../node/command/run.ts';
 import { repoRoot } from './plan.ts';
 
 export type ProductImages = {
@@ -35,6 +36,6 @@ async function copyBundles(target: string): Promise<void> {
 async function place(from: string, folder: string, name: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   await link(from, join(folder, name)).catch(() =>
-    copyFile(from, join(folder, name), constants.COPYFILE_FICLONE),
+    run(['cp', '--reflink=auto', '--sparse=always', from, join(folder, name)]),
   );
 }

@@ -3,7 +3,6 @@ import { answersSchema } from '../../installer/contract/answers.ts';
 import { issueText } from '../../node/pairing/issue.ts';
 import { suite } from '../support/suite.ts';
 import { lastBanner } from './banner.ts';
-import { pathsIn } from './build.ts';
 import { labAnswers } from './form.ts';
 import { startPhases } from './phases.ts';
 import { planLab } from './plan.ts';
@@ -44,13 +43,6 @@ test('the lab’s answers are good answers', () => {
       ['host3', '10.77.1.13', 'ABCDEFGH'],
     ],
   );
-});
-
-test('a build script’s answer is its paths', () => {
-  assert.equal(pathsIn('/a/guest.qcow2 (9.5 MB)\nsomething else\n/b/os.raw.zst\n'), [
-    '/a/guest.qcow2',
-    '/b/os.raw.zst',
-  ]);
 });
 
 test('phases keep their times, and a failure is told and thrown on', async () => {

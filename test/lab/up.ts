@@ -6,13 +6,14 @@
  *   --port N      the engine on 127.0.0.1; 8443 unless told or taken
  */
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { argv, exit, stderr, stdout } from 'node:process';
 import { parseArgs } from 'node:util';
+import { buildEngineImage } from '../../appliance/build.ts';
 import { bundleAll } from '../../image/bundle.ts';
+import { buildGuestImage } from '../../image/guest/build.ts';
 import { buildHostTree } from '../../image/host/build.ts';
 import { run } from '../../node/command/run.ts';
-import { buildImage } from './build.ts';
 import { type ClusterFile, readClusterFile, writeClusterFile } from './cluster-file.ts';
 import { readAuthority, readyHealth, waitForEngine } from './engine.ts';
 import { adminPassword, form, waitForBanners } from './form.ts';
@@ -48,11 +49,19 @@ const summary = (states: readonly string[]): string =>
   [...new Set(states)].map((state) => `${state} ${states.filter((one) => one === state).length}`).join(', ');
 
 async function buildImages(phases: Phases): Promise<ProductImages> {
-  const guests = await phases.run('guest image', () => buildImage('image/guest/build.ts', 10 * 60_000));
-  const engine = await phases.run('engine image', () => buildImage('appliance/build.ts', 15 * 60_000));
-  const [guest] = guests;
-  return { engine, guests: guest === undefined ? {} : { 'trefoil-guest': guest } };
+  const guest = await phases.run('guest image', buildGuestImage, (image) => megabytes(image.bytes));
+  const engine = await phases.run(
+    'engine image',
+    () => buildEngineImage(),
+    (image) => megabytes(image.compressedBytes),
+  );
+  return {
+    engine: [engine.path, engine.compressedPath, join(dirname(engine.path), 'image.json')],
+    guests: { 'trefoil-guest': guest.path },
+  };
 }
+
+const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`;
 
 async function startHosts(lab: Lab, phases: Phases): Promise<void> {
   await phases.run('packages of this machine', () =>
