@@ -10,9 +10,13 @@ import { mountPairing } from './api/routes-pairing.ts';
 import { type Listeners, openLocalDoor, openTlsDoor } from './api/server.ts';
 import { unwired, unwiredHandlers } from './api/unwired.ts';
 import { answerUpgrade } from './api/upgrade.ts';
+import { systemClock } from './clock/clock.ts';
 import { run } from './command/run.ts';
 import type { Announcement } from './contract/host.ts';
 import { taskIdSchema } from './contract/ids.ts';
+import { askHost } from './discovery/ask.ts';
+import { makeAvahi } from './discovery/avahi.ts';
+import { makeDiscovery } from './discovery/discovery.ts';
 import { writeFileAtomic } from './files/atomic.ts';
 import { makeFacts } from './host/facts.ts';
 import { reachableAddresses } from './host/model.ts';
@@ -23,6 +27,9 @@ import type { RandomBytes } from './pairing/code.ts';
 import { makeInitiator } from './pairing/initiator.ts';
 import { issueText, shownAddresses } from './pairing/issue.ts';
 import { makeResponder } from './pairing/responder.ts';
+import { makeBus } from './systemd/bus.ts';
+import { connectBus } from './systemd/connection.ts';
+import { makeMachine } from './systemd/machine.ts';
 import { makeTasks } from './tasks/registry.ts';
 
 export type AgentOptions = {
@@ -114,16 +121,28 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     };
   };
 
+  const bus = makeBus({ connect: connectBus, clock: systemClock, log });
+  const machine = makeMachine({ bus });
+  const discovery = makeDiscovery({
+    avahi: makeAvahi(bus, log),
+    ask: askHost,
+    id: identity.id,
+    announcement,
+    now,
+    monotonicMs: () => performance.now(),
+    log,
+  });
+
   const handlers: NodeHandlers = {
     ...unwiredHandlers(),
     ...hostRoutes({
       facts,
       tasks,
       initiator,
-      discovered: () => ({ hosts: [] }),
+      discovered: discovery.discovered,
       preflight,
       leave: () => leaveCluster({ runningVms: async () => [], steps: [], forget: identity.leave }),
-      power: unwired('power itself off'),
+      power: (action) => (action === 'reboot' ? machine.reboot() : machine.powerOff()),
     }),
   };
   const streams: StreamHandlers = {
@@ -195,9 +214,14 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   identity.onChange(showSoon);
   showSoon();
 
+  const tickDiscovery = () => void discovery.tick().catch((error) => log.error('mDNS: tick failed', error));
+  identity.onChange(tickDiscovery);
+  void discovery.start().catch((error) => log.error('mDNS: not started', error));
+
   const timers = [
     every(5_000, 'console text not written', showIssue),
     every(1_000, 'pairings not swept', responder.sweep),
+    every(5_000, 'mDNS: tick failed', discovery.tick),
     every(5_000, 'load not read', async () => hub.publish({ kind: 'load', load: await facts.load() })),
   ];
   log.info('agent is ready', {
@@ -212,7 +236,13 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     close: async () => {
       for (const timer of timers) clearInterval(timer);
       initiator.close();
-      await Promise.all([tlsDoor.close(), localDoor.close(), tasks.close()]);
+      await Promise.all([
+        tlsDoor.close(),
+        localDoor.close(),
+        tasks.close(),
+        discovery.stop().catch(() => {}),
+      ]);
+      bus.close();
     },
   };
 }

@@ -1,0 +1,137 @@
+import { errorChain } from '../contract/error.ts';
+import type { Announcement, Discovered } from '../contract/host.ts';
+import type { HostId } from '../contract/ids.ts';
+import type { Log } from '../log/log.ts';
+import type { Ask } from './ask.ts';
+import type { Avahi, FoundService } from './avahi.ts';
+import { type Hint, makeFound } from './found.ts';
+import { readTxt, txtOf } from './txt.ts';
+
+export type DiscoveryEnv = {
+  avahi: Avahi;
+  ask: Ask;
+  id: HostId;
+  announcement(): Promise<Announcement>;
+  now(): Date;
+  monotonicMs(): number;
+  log: Log;
+};
+
+export type Discovery = {
+  start(): Promise<void>;
+  /** brings the world in line: announces what changed, asks the hosts again; meant to be called every few seconds */
+  tick(): Promise<void>;
+  discovered(): Discovered;
+  stop(): Promise<void>;
+};
+
+const askEveryMs = 10_000;
+const atOnce = 4;
+
+const keyOf = ({ name, interface: index, protocol }: FoundService): string => `${index} ${protocol} ${name}`;
+
+/** Announces this host by mDNS and finds the others. All of it is a convenience: nothing trusts what is found here. */
+export function makeDiscovery(env: DiscoveryEnv): Discovery {
+  const { avahi, log } = env;
+  const found = makeFound();
+  let announced = '';
+  let browsing = false;
+  let complained = '';
+  let askedAt = Number.NEGATIVE_INFINITY;
+  let busy: Promise<void> | undefined;
+
+  const answer = async (hint: Hint) => {
+    try {
+      found.answered(hint, await env.ask(hint), env.now(), env.monotonicMs());
+    } catch {
+      // Silence has its own deadline; a hint that never answers is just not listed.
+    }
+  };
+
+  const arrive = async (service: FoundService) => {
+    const { address, port, txt } = await avahi.resolve(service);
+    const told = readTxt(txt);
+    if (told === undefined || told.id === env.id) return;
+    const scope = address.startsWith('fe80:') ? `%${await avahi.interfaceName(service.interface)}` : '';
+    const hint = {
+      id: told.id,
+      fingerprint: told.fp,
+      address: `${address}${scope}`,
+      port,
+      key: keyOf(service),
+    };
+    found.hint(hint);
+    await answer(hint);
+  };
+
+  const announce = async () => {
+    const announcement = await env.announcement();
+    const txt = txtOf(announcement);
+    const text = `${announcement.port} ${txt.map((one) => one.toString('utf8')).join(' ')}`;
+    if (text === announced) return;
+    // The name must be unique on the network and means nothing to people: the host's id.
+    await avahi.announce(env.id, announcement.port, txt);
+    announced = text;
+    log.info('mDNS: announced', { name: announcement.name, state: announcement.state });
+  };
+
+  const browse = async () => {
+    if (browsing) return;
+    await avahi.browse({
+      found: (service) =>
+        void arrive(service).catch((error) => log.warn('mDNS: not resolved', { reason: errorChain(error) })),
+      lost: (service) => found.withdrawn(keyOf(service)),
+    });
+    browsing = true;
+  };
+
+  /** A host whose certificate or state changed announces that under the same name, so its hints are resolved again. */
+  const askAll = async () => {
+    if (env.monotonicMs() - askedAt < askEveryMs) return;
+    askedAt = env.monotonicMs();
+    const waiting = found.hints();
+    const worker = async () => {
+      for (let hint = waiting.shift(); hint !== undefined; hint = waiting.shift()) {
+        const [index = '0', protocol = '0', name = ''] = hint.key.split(' ');
+        const service = { name, interface: Number(index), protocol: Number(protocol) };
+        await arrive(service).catch(() => {});
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, worker));
+    found.silent(env.monotonicMs());
+  };
+
+  const once = async () => {
+    try {
+      await announce();
+      await browse();
+      complained = '';
+    } catch (error) {
+      const reason = errorChain(error);
+      if (reason !== complained) log.warn('mDNS: not available', { reason });
+      complained = reason;
+    }
+    await askAll();
+  };
+
+  const tick = (): Promise<void> => {
+    busy ??= once().finally(() => {
+      busy = undefined;
+    });
+    return busy;
+  };
+
+  return {
+    start: async () => {
+      await avahi.onRestart(() => {
+        announced = '';
+        browsing = false;
+        void tick().catch((error) => log.error('mDNS: tick failed', error));
+      });
+      await tick();
+    },
+    tick,
+    discovered: () => found.list(),
+    stop: () => avahi.withdraw(),
+  };
+}
