@@ -154,8 +154,10 @@ test('another clone with the same prefix is refused and told where the first is'
   }
 });
 
-test('stop leaves nothing', async () => {
+test('stop leaves nothing, even when the lab’s records are lost', async () => {
   assert.ok((await remains(lab.plan)).length > 0);
+  await rm(lab.plan.runFolder, { recursive: true });
+  await rm(join(lab.plan.folder, 'state.json'));
   await lab.stop();
   assert.equal(await remains(lab.plan), []);
 });
