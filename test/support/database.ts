@@ -1,6 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync, openAsBlob, renameSync, writeFileSync } from 'node:fs';
 import { PGlite } from '@electric-sql/pglite';
+import { sql } from 'drizzle-orm';
+import { getTableConfig } from 'drizzle-orm/pg-core';
 import { drizzle } from 'drizzle-orm/pglite';
 import type { Database } from '../../engine/db/database.ts';
 import { migrate } from '../../engine/db/migrate.ts';
@@ -39,4 +41,12 @@ export async function testDatabase(): Promise<Database> {
   writeFileSync(temporary, new Uint8Array(await copy.arrayBuffer()));
   renameSync(temporary, cache);
   return database;
+}
+
+/** As new, without the price of a new one. */
+export async function emptyDatabase({ db }: Database): Promise<void> {
+  const names = Object.values(tables)
+    .map((table) => getTableConfig(table).name)
+    .filter((name) => name !== 'schema_migrations');
+  await db.execute(sql.raw(`TRUNCATE ${names.join(', ')} RESTART IDENTITY CASCADE`));
 }
