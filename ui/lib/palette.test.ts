@@ -1,0 +1,28 @@
+import * as assert from 'uvu/assert';
+import { suite } from '../../test/support/suite.ts';
+import { bestMatches, rank } from './palette.ts';
+
+const test = suite('palette');
+
+test('the closest name comes first', () => {
+  const names = ['backup-web01', 'web01', 'web011', 'wiki-eb', 'mail'];
+  assert.equal(
+    bestMatches(names, 'web01', (name) => name, 5),
+    ['web01', 'web011', 'backup-web01'],
+  );
+});
+
+test('words may be given in any order, and letters may be left out', () => {
+  assert.ok(rank('Create a virtual machine', 'machine create') > 0);
+  assert.ok(rank('Storage: images', 'simg') > 0);
+  assert.is(rank('mail', 'xyz'), 0);
+});
+
+test('an empty query keeps the given order', () => {
+  assert.equal(
+    bestMatches(['b', 'a'], '', (name) => name, 5),
+    ['b', 'a'],
+  );
+});
+
+test.run();

@@ -1,0 +1,86 @@
+/**
+ * How each state looks: a tone (colour), a label and the sort order of its urgency. Colour never stands alone: the label
+ * and an icon by tone are always beside it. Tables over the contract's states: a new state does not compile until it is here.
+ */
+import type { Event } from '../../engine/contract/events.ts';
+import type { Overview } from '../../engine/contract/health.ts';
+import type { HostState } from '../../engine/contract/hosts.ts';
+import type { JobState, JobStep } from '../../engine/contract/jobs.ts';
+import type { Volume } from '../../engine/contract/storage.ts';
+import type { VmState } from '../../engine/contract/vms.ts';
+
+/** `busy`: something is happening, on its way to another state */
+export type Tone = 'ok' | 'busy' | 'idle' | 'warning' | 'error';
+export type Look = { tone: Tone; label: string };
+
+export const vmLook = {
+  creating: { tone: 'busy', label: 'Creating' },
+  off: { tone: 'idle', label: 'Off' },
+  starting: { tone: 'busy', label: 'Starting' },
+  running: { tone: 'ok', label: 'Running' },
+  stopping: { tone: 'busy', label: 'Stopping' },
+  migrating: { tone: 'busy', label: 'Moving' },
+  paused: { tone: 'warning', label: 'Paused' },
+  crashed: { tone: 'error', label: 'Crashed' },
+  unknown: { tone: 'warning', label: 'Unknown' },
+  deleting: { tone: 'busy', label: 'Deleting' },
+} as const satisfies Record<VmState, Look>;
+
+export const hostLook = {
+  online: { tone: 'ok', label: 'Online' },
+  connecting: { tone: 'busy', label: 'Connecting' },
+  joining: { tone: 'busy', label: 'Joining' },
+  unreachable: { tone: 'error', label: 'Unreachable' },
+} as const satisfies Record<HostState, Look>;
+
+export const volumeLook = {
+  healthy: { tone: 'ok', label: 'Healthy' },
+  healing: { tone: 'busy', label: 'Healing' },
+  degraded: { tone: 'warning', label: 'Degraded' },
+  'split-brain': { tone: 'error', label: 'Split brain' },
+  offline: { tone: 'error', label: 'Offline' },
+  unknown: { tone: 'warning', label: 'Unknown' },
+} as const satisfies Record<Volume['state'], Look>;
+
+export const jobLook = {
+  queued: { tone: 'idle', label: 'Waiting' },
+  running: { tone: 'busy', label: 'Running' },
+  cancelling: { tone: 'busy', label: 'Cancelling' },
+  undoing: { tone: 'busy', label: 'Undoing' },
+  done: { tone: 'ok', label: 'Done' },
+  failed: { tone: 'error', label: 'Failed' },
+  cancelled: { tone: 'idle', label: 'Cancelled' },
+  stuck: { tone: 'error', label: 'Needs you' },
+} as const satisfies Record<JobState, Look>;
+
+export const stepLook = {
+  waiting: { tone: 'idle', label: 'waiting' },
+  running: { tone: 'busy', label: 'running' },
+  done: { tone: 'ok', label: 'done' },
+  failed: { tone: 'error', label: 'failed' },
+  undoing: { tone: 'busy', label: 'undoing' },
+  undone: { tone: 'idle', label: 'undone' },
+  skipped: { tone: 'idle', label: 'skipped' },
+} as const satisfies Record<JobStep['state'], Look>;
+
+export const overviewLook = {
+  fine: { tone: 'ok', label: 'Everything is fine' },
+  attention: { tone: 'warning', label: 'Needs attention' },
+  trouble: { tone: 'error', label: 'In trouble' },
+} as const satisfies Record<Overview['state'], Look>;
+
+export const resilienceLook = {
+  yes: { tone: 'ok', label: 'Yes' },
+  no: { tone: 'warning', label: 'No' },
+  unknown: { tone: 'idle', label: 'Not known yet' },
+} as const satisfies Record<Overview['canLoseAHost']['answer'], Look>;
+
+export const severityLook = {
+  info: { tone: 'idle', label: 'Info' },
+  warning: { tone: 'warning', label: 'Warning' },
+  error: { tone: 'error', label: 'Error' },
+} as const satisfies Record<Event['severity'], Look>;
+
+/** A meter's tone by how full it is. */
+export const fullnessTone = (percent: number): Tone =>
+  percent >= 92 ? 'error' : percent >= 80 ? 'warning' : 'ok';

@@ -1,0 +1,54 @@
+/** Why an action cannot be taken now, from the contract's one table of states; undefined when it can. */
+import { statesAllowing, type Vm, type VmAction, vmActionsByState } from '../../engine/contract/vms.ts';
+import { listWords } from './format.ts';
+import { vmLook } from './status.ts';
+
+export const actionLabel = {
+  start: 'Start',
+  shutdown: 'Shut down',
+  stop: 'Force stop',
+  reboot: 'Reboot',
+  migrate: 'Move',
+  delete: 'Delete',
+  console: 'Console',
+  edit: 'Edit',
+} as const satisfies Record<VmAction, string>;
+
+/** What the job will do, for menus and confirmations. */
+export const actionHint = {
+  start: 'on the host that fits best',
+  shutdown: 'asks the guest to shut down',
+  stop: 'cuts its power; unsaved data is lost',
+  reboot: 'asks the guest to reboot',
+  migrate: 'to another host, while it runs',
+  delete: 'with its disks',
+  console: 'screen and keyboard',
+  edit: 'name, CPUs, memory',
+} as const satisfies Record<VmAction, string>;
+
+export type ActionContext = {
+  /** the engine answers */
+  online: boolean;
+  /** hosts that could take a VM */
+  onlineHosts: number;
+};
+
+export function disabledReason(vm: Vm, action: VmAction, context: ActionContext): string | undefined {
+  if (!context.online) return 'The engine cannot be reached right now.';
+  if (vm.isEngine && action !== 'console')
+    return 'This is the engine’s own VM; the cluster looks after it by itself.';
+  const allowed: readonly VmAction[] = vmActionsByState[vm.state];
+  if (!allowed.includes(action)) {
+    if (vm.state === 'unknown')
+      return `${hostName(vm)} is unreachable, so nobody can say whether this VM runs.`;
+    const states = statesAllowing(action).map((state) => vmLook[state].label.toLowerCase());
+    return `Possible when the VM is ${listWords(states).replace(' and ', ' or ')}; it is ${vmLook[vm.state].label.toLowerCase()} now.`;
+  }
+  if (action === 'migrate' && context.onlineHosts < 2) return 'There is no other host online to move it to.';
+  // Watching is always possible; stopping must stay possible while a job hangs.
+  if (vm.jobId !== undefined && action !== 'console' && action !== 'stop')
+    return 'A job is at work on this VM; wait for it, or cancel it.';
+  return undefined;
+}
+
+const hostName = (vm: Vm) => vm.host?.name ?? 'Its host';
