@@ -6,6 +6,7 @@ export type EventHub = {
   publish(event: NodeEvent): void;
   subscribe(listener: (id: number, event: NodeEvent) => void): () => void;
   lastId(): number;
+  readers(): number;
 };
 
 export function makeEventHub(): EventHub {
@@ -21,6 +22,7 @@ export function makeEventHub(): EventHub {
       return () => void listeners.delete(listener);
     },
     lastId: () => last,
+    readers: () => listeners.size,
   };
 }
 
