@@ -13,7 +13,7 @@ let client: EtcdClient;
 const connect = (urls: readonly string[]) =>
   makeEtcdClient(
     { transport: makeTransport(undefined), clock: systemClock },
-    { endpoints: urls, attemptMs: 150, deadlineMs: 1_500 },
+    { endpoints: urls, attemptMs: 500, deadlineMs: 6_000 },
   );
 const codeOf = async (work: Promise<unknown>): Promise<string> =>
   work.then(
@@ -132,10 +132,10 @@ test('an answer that is not etcd is unreadable, not guessed at', async () => {
 test('no member answers: the call ends at its deadline and names each member', async () => {
   for (const member of cluster.members) member.freeze();
   const started = performance.now();
-  const error = await client.get('/k', { deadlineMs: 600 }).catch((thrown: unknown) => thrown);
+  const error = await client.get('/k', { deadlineMs: 2_000 }).catch((thrown: unknown) => thrown);
   assert.instance(error, AppError);
   assert.is((error as AppError).code, 'etcd.unavailable'); // checked by the line above
-  assert.ok(performance.now() - started < 1_000);
+  assert.ok(performance.now() - started < 5_000);
   assert.equal(Object.keys((error as AppError).details?.['members'] ?? {}).sort(), [...cluster.urls].sort());
 });
 

@@ -7,7 +7,7 @@ import { type EtcdClient, makeEtcdClient } from './client.ts';
 import { type FollowItem, follow } from './follow.ts';
 import { makeTransport } from './transport.ts';
 
-const test = suite('etcd follow');
+const test = suite('etcd follow', { deadlineMs: 20_000 });
 let cluster: FakeCluster;
 let client: EtcdClient;
 let over: AbortController;
@@ -35,14 +35,14 @@ const start = () => {
   })();
 };
 const waitFor = (line: string) =>
-  eventually(line, () => told.includes(line), { deadlineMs: 6_000, everyMs: 10 });
+  eventually(line, () => told.includes(line), { deadlineMs: 18_000, everyMs: 10 });
 const changes = () => told.filter((line) => line.startsWith('put') || line.startsWith('delete'));
 
 test.beforeEach(async () => {
   cluster = await startFakeEtcd(3);
   client = makeEtcdClient(
     { transport: makeTransport(undefined), clock: systemClock },
-    { endpoints: cluster.urls, attemptMs: 200, deadlineMs: 1_000 },
+    { endpoints: cluster.urls, attemptMs: 700, deadlineMs: 3_000 },
   );
   over = new AbortController();
   told = [];

@@ -28,7 +28,7 @@ test.beforeEach(async () => {
   cluster = await startFakeEtcd(1);
   client = makeEtcdClient(
     { transport: makeTransport(undefined), clock: systemClock },
-    { endpoints: cluster.urls, attemptMs: 200, deadlineMs: 1_000 },
+    { endpoints: cluster.urls },
   );
   records = makeRecords(client, { name: 'box', prefix: '/boxes/', schema });
 });

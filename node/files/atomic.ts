@@ -9,7 +9,7 @@ import { dirname } from 'node:path';
 export async function writeFileAtomic(
   path: string,
   content: string | Uint8Array,
-  options: { mode?: number; directoryMode?: number } = {},
+  options: { mode?: number; directoryMode?: number; owner?: { uid: number; gid: number } } = {},
 ): Promise<void> {
   const directory = dirname(path);
   await mkdir(directory, { recursive: true, mode: options.directoryMode ?? 0o700 });
@@ -18,6 +18,7 @@ export async function writeFileAtomic(
     const file = await open(beside, 'wx', options.mode ?? 0o600);
     try {
       await file.writeFile(content);
+      if (options.owner !== undefined) await file.chown(options.owner.uid, options.owner.gid);
       await file.sync();
     } finally {
       await file.close();

@@ -25,6 +25,7 @@ export type Units = {
   reload(unit: string, options?: JobOptions): Promise<void>;
   /** asks for a start and does not wait for how it ends */
   startWithoutWaiting(unit: string): Promise<void>;
+  restartWithoutWaiting(unit: string): Promise<void>;
   status(unit: string): Promise<UnitDetails>;
   /** started at each boot from now on (its [Install] section says by what) */
   enable(units: readonly string[]): Promise<void>;
@@ -120,6 +121,7 @@ export function makeUnits(env: { bus: Bus; clock: Clock; log: Log }, jobs: Jobs 
     restart: (unit, options) => job('RestartUnit', unit, options),
     reload: (unit, options) => job('ReloadUnit', unit, options),
     startWithoutWaiting: (unit) => change('StartUnit', 'ss', [unit, 'replace']),
+    restartWithoutWaiting: (unit) => change('RestartUnit', 'ss', [unit, 'replace']),
     status,
     async enable(units) {
       await change('EnableUnitFiles', 'asbb', [units, false, true]);
