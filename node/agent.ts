@@ -6,6 +6,7 @@ import { makeEventHub } from './api/events.ts';
 import type { Caller, NodeHandlers, StreamHandlers } from './api/handlers.ts';
 import { hostRoutes, leaveCluster } from './api/routes-host.ts';
 import { mountLocal } from './api/routes-local.ts';
+import { networkRoutes } from './api/routes-network.ts';
 import { mountPairing } from './api/routes-pairing.ts';
 import { type Listeners, openLocalDoor, openTlsDoor } from './api/server.ts';
 import { unwired, unwiredHandlers } from './api/unwired.ts';
@@ -22,6 +23,8 @@ import { makeFacts } from './host/facts.ts';
 import { reachableAddresses } from './host/model.ts';
 import { openIdentity } from './identity/identity.ts';
 import type { Log } from './log/log.ts';
+import { makeNetwork } from './network/network.ts';
+import { networkdWorld } from './network/networkd.ts';
 import { makeChannels, openChannel } from './pairing/channel.ts';
 import type { RandomBytes } from './pairing/code.ts';
 import { makeInitiator } from './pairing/initiator.ts';
@@ -35,6 +38,8 @@ import { makeTasks } from './tasks/registry.ts';
 export type AgentOptions = {
   stateDirectory: string;
   runDirectory: string;
+  /** where systemd-networkd looks for files that live until the next boot */
+  networkDirectory: string;
   port: number;
   version: string;
   hostname(): string;
@@ -42,6 +47,9 @@ export type AgentOptions = {
   newId(): string;
   log: Log;
 };
+
+/** Milliseconds since the machine's boot, the same for every process of a boot, also the next one of this agent. */
+const machineMs = (): number => Number(process.hrtime.bigint() / 1_000_000n);
 
 export type Agent = { port: number; close(): Promise<void> };
 
@@ -133,15 +141,37 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     log,
   });
 
+  const notice = (severity: 'info' | 'warning' | 'error', code: string, message: string) =>
+    hub.publish({ kind: 'notice', at: now().toISOString(), severity, code, message });
+  const network = makeNetwork({
+    ...networkdWorld({
+      run,
+      links: facts.links,
+      statePath: `${options.stateDirectory}/network.json`,
+      directory: options.networkDirectory,
+    }),
+    nics: facts.nics,
+    monotonicMs: machineMs,
+    sleep: (ms) => systemClock.sleep(ms),
+    notice,
+    log,
+  });
+
   const handlers: NodeHandlers = {
     ...unwiredHandlers(),
+    ...networkRoutes(network),
     ...hostRoutes({
       facts,
       tasks,
       initiator,
       discovered: discovery.discovered,
       preflight,
-      leave: () => leaveCluster({ runningVms: async () => [], steps: [], forget: identity.leave }),
+      leave: () =>
+        leaveCluster({
+          runningVms: async () => [],
+          steps: [{ what: 'networks', undo: network.reset }],
+          forget: identity.leave,
+        }),
       power: (action) => (action === 'reboot' ? machine.reboot() : machine.powerOff()),
     }),
   };
@@ -214,6 +244,8 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   identity.onChange(showSoon);
   showSoon();
 
+  await network.start().catch((error) => log.error('networks not applied', error));
+
   const tickDiscovery = () => void discovery.tick().catch((error) => log.error('mDNS: tick failed', error));
   identity.onChange(tickDiscovery);
   void discovery.start().catch((error) => log.error('mDNS: not started', error));
@@ -221,6 +253,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const timers = [
     every(5_000, 'console text not written', showIssue),
     every(1_000, 'pairings not swept', responder.sweep),
+    every(1_000, 'networks not looked after', network.tick),
     every(5_000, 'mDNS: tick failed', discovery.tick),
     every(5_000, 'load not read', async () => hub.publish({ kind: 'load', load: await facts.load() })),
   ];

@@ -13,6 +13,7 @@ const version = await readFile('/usr/lib/trefoil/version', 'utf8').then(
 const agent = await openAgent({
   stateDirectory: process.env['TREFOIL_STATE'] ?? '/var/lib/trefoil',
   runDirectory: process.env['TREFOIL_RUN'] ?? '/run/trefoil',
+  networkDirectory: process.env['TREFOIL_NETWORKD'] ?? '/run/systemd/network',
   port: Number(process.env['TREFOIL_PORT'] ?? 7440),
   version,
   hostname,
