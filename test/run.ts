@@ -8,6 +8,7 @@
  * FILTER keeps the test files whose path contains it. Each file is a process of its own with a deadline, so that no
  * file can stall, skip or disturb another; a file that prints no uvu summary (no `.run()`) fails.
  */
+import { existsSync } from 'node:fs';
 import { exit, stdout } from 'node:process';
 import { runCommand } from './runner/command.ts';
 import { testFiles } from './runner/files.ts';
@@ -35,10 +36,13 @@ const real = async () => {
 };
 const lab = () => runFiles(testFiles('lab', filters), { concurrency: 1, deadlineMs: 900_000 });
 
+/** A lab that is already up is used and stays up; one that was started for the tests goes with them. */
 async function all(): Promise<Tally> {
   const before = addUp([await checks(), await real()]);
+  const wasUp = existsSync('.lab/cluster.json');
   const up = await runCommand('lab up', [process.execPath, 'test/lab/up.ts'], { deadlineMs: 40 * 60_000 });
   const inLab = up.failed === 0 ? await lab() : { passed: 0, failed: testFiles('lab', filters).length };
+  if (wasUp) return addUp([before, up, inLab]);
   const down = await runCommand('lab down', [process.execPath, 'test/lab/down.ts'], {
     deadlineMs: 5 * 60_000,
   });

@@ -8,7 +8,8 @@ const mayImport: Record<string, readonly string[]> = {
   ui: ['engine/contract'],
   engine: ['engine', 'node/contract'],
   installer: ['installer', 'engine/contract', 'node/contract'],
-  appliance: ['appliance', 'engine/contract', 'node/contract', 'installer/contract'],
+  // The engine's image is made with the same kit as the others: image/ imports nothing, so no circle can close.
+  appliance: ['appliance', 'image', 'engine/contract', 'node/contract', 'installer/contract'],
   node: ['node'],
   image: ['image'],
   test: ['test', 'engine', 'node', 'installer', 'appliance', 'image', 'ui'],
