@@ -54,13 +54,14 @@ export async function handle(
         message: `The request ${found.name} is not understood: ${parsed.error.issues[0]?.message ?? ''}`,
         cause: parsed.error,
       });
-    world.onRequest?.(host, found.name);
+    await world.onRequest?.(host, found.name, 'before');
     const fault = takeFault(host, found.name);
     if (fault?.kind === 'hang') await untilAborted(request.signal);
     if (fault?.kind === 'refuse') throw faultError(fault, host);
     // The body was parsed by this route's own schema.
     const handler = handlers[found.name] as (call: unknown) => unknown;
     const reply = await handler({ world, host, params, body: parsed?.data });
+    await world.onRequest?.(host, found.name, 'after');
     if (fault?.kind === 'lose') throw faultError(fault, host);
     // What a real agent would never send must not pass here either; and nobody shares memory with it.
     const checked = found.route.reply === undefined ? undefined : found.route.reply.parse(reply);

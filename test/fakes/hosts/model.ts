@@ -106,8 +106,8 @@ export type FakeWorld = {
   pace: number;
   version: string;
   now(): Date;
-  /** told of every request, before it is handled; may throw */
-  onRequest?: (host: FakeHost, name: NodeRouteName) => void;
+  /** told of every request, before it is handled and after; may throw */
+  onRequest?: (host: FakeHost, name: NodeRouteName, when: 'before' | 'after') => Promise<void> | void;
 };
 
 const stableUuid = (text: string): string => {

@@ -1,0 +1,167 @@
+import { AppError } from '../../node/contract/error.ts';
+import type { GlusterVolumePut, VolumeStatus } from '../../node/contract/storage.ts';
+import { firstOf, type PlanVolume, runnersOf } from '../plan/model.ts';
+import { agentOf, late, need, type StepContext, type StepWork, until } from './model.ts';
+
+const peersMs = 60_000;
+const healthyMs = 90_000;
+
+const storageAddressesOf = ({ plan }: StepContext): string[] => plan.hosts.map((host) => host.storageAddress);
+
+const allConnected = async (context: StepContext): Promise<true | undefined> => {
+  const peers = await agentOf(context, firstOf(context.plan)).call('getPeers');
+  const connected = peers.filter((peer) => peer.connected);
+  return connected.length >= context.plan.hosts.length - 1 ? true : undefined;
+};
+
+export const peers: StepWork = {
+  isDone: async (context) => (await allConnected(context)) === true,
+  run: async (context) => {
+    const first = agentOf(context, firstOf(context.plan));
+    await first.call('putPeers', { body: { addresses: storageAddressesOf(context) } });
+    await until(
+      context,
+      {
+        deadlineMs: peersMs,
+        otherwise: late(
+          'gluster.peers-apart',
+          'The hosts do not all know each other for storage.',
+          'See "gluster peer status" on the first host.',
+        ),
+      },
+      () => allConnected(context),
+    );
+  },
+};
+
+export const bricks: StepWork = {
+  run: async (context) => {
+    const made = await Promise.all(
+      context.plan.hosts.map(async (host) => {
+        const paths: Record<string, string> = {};
+        for (const { name, place } of host.bricks) {
+          const call = { params: { name }, body: { generation: 1, place } };
+          paths[name] = (await agentOf(context, host).call('putBrick', call)).path;
+        }
+        return [host.name, paths] as const;
+      }),
+    );
+    await context.open.change({ bricks: Object.fromEntries(made) });
+  },
+};
+
+export const brickAddresses = (context: StepContext, volume: PlanVolume): GlusterVolumePut['bricks'] =>
+  volume.bricks.map(({ host: name, brick }) => {
+    const host = need(
+      context.plan.hosts.find((each) => each.name === name),
+      `the host ${name}`,
+    );
+    const path = need(context.open.journal().bricks[name]?.[brick], `the place of ${name}/${brick}`);
+    return { address: host.storageAddress, path: `${path}/${volume.name}` };
+  });
+
+const subjectVolume = ({ plan, step }: StepContext): PlanVolume =>
+  need(
+    plan.volumes.find((volume) => volume.name === step.subject),
+    `the volume of ${step.id}`,
+  );
+
+export const volume: StepWork = {
+  isDone: async (context) => {
+    const { name } = subjectVolume(context);
+    const present = (await agentOf(context, firstOf(context.plan)).call('getVolumes')).find(
+      (each) => each.name === name,
+    );
+    if (present === undefined) return false;
+    const wanted = brickAddresses(context, subjectVolume(context));
+    const same =
+      present.bricks.length === wanted.length &&
+      wanted.every(({ address, path }, index) => {
+        const brick = present.bricks[index];
+        return brick?.address === address && brick.path === path && brick.online;
+      });
+    // Its options may be half set: only the one who makes it knows, so it is made again unless it looks whole.
+    return same && present.state === 'healthy' && present.mounted;
+  },
+  run: async (context) => {
+    const planned = subjectVolume(context);
+    await agentOf(context, firstOf(context.plan)).call('putVolume', {
+      params: { name: planned.name },
+      body: {
+        generation: 1,
+        layout: { kind: planned.layout },
+        bricks: brickAddresses(context, planned),
+        allowedAddresses: storageAddressesOf(context),
+      },
+    });
+  },
+  undo: async (context) => {
+    const { name } = subjectVolume(context);
+    const first = agentOf(context, firstOf(context.plan));
+    if ((await first.call('getVolumes')).some((each) => each.name === name))
+      await first.call('deleteVolume', { params: { name } });
+  },
+};
+
+/** Where a volume is not as it must be, each in a sentence; none: all hosts see all volumes whole. */
+export async function sickVolumes(context: StepContext): Promise<string[]> {
+  const { plan } = context;
+  const seen = await Promise.all(
+    runnersOf(plan).map(async (host) => ({ host, volumes: await agentOf(context, host).call('getVolumes') })),
+  );
+  return seen.flatMap(({ host, volumes }) =>
+    plan.volumes.flatMap(({ name }) => {
+      const status: VolumeStatus | undefined = volumes.find((each) => each.name === name);
+      if (status === undefined) return [`${host.name} does not know the volume ${name}.`];
+      if (!status.mounted) return [`${host.name} has not mounted the volume ${name}.`];
+      return status.state === 'healthy'
+        ? []
+        : [`On ${host.name} the volume ${name} is ${status.state}: ${status.summary}`];
+    }),
+  );
+}
+
+export const mounts: StepWork = {
+  isDone: async (context) => (await sickVolumes(context)).length === 0,
+  run: async (context) => {
+    const { plan } = context;
+    await Promise.all(
+      runnersOf(plan).map(async (host) => {
+        const others = plan.hosts.filter((other) => other !== host).map((other) => other.storageAddress);
+        for (const { name } of plan.volumes)
+          await agentOf(context, host).call('putMount', {
+            params: { name },
+            body: { generation: 1, servers: [host.storageAddress, ...others] },
+          });
+      }),
+    );
+    let sick: string[] = [];
+    await until(
+      context,
+      {
+        deadlineMs: healthyMs,
+        otherwise: () =>
+          new AppError({
+            code: 'volume.unhealthy',
+            family: 'unavailable',
+            message: sick.join(' '),
+            remedy: 'See "gluster volume status" and the logs in /var/log/glusterfs on these hosts.',
+          }),
+      },
+      async () => {
+        sick = await sickVolumes(context);
+        if (sick.length > 0) context.detail(sick[0] ?? '');
+        return sick.length === 0 ? true : undefined;
+      },
+    );
+  },
+  undo: async (context) => {
+    const { plan } = context;
+    await Promise.all(
+      runnersOf(plan).map(async (host) => {
+        for (const { name } of plan.volumes)
+          await agentOf(context, host).call('deleteMount', { params: { name } });
+      }),
+    );
+  },
+};
