@@ -9,8 +9,8 @@ import type { JobState, JobStep } from '../../engine/contract/jobs.ts';
 import type { Volume } from '../../engine/contract/storage.ts';
 import type { VmState } from '../../engine/contract/vms.ts';
 
-/** `busy`: something is happening, on its way to another state */
-export type Tone = 'ok' | 'busy' | 'idle' | 'warning' | 'error';
+/** `busy`: something is happening, on its way to another state; `idle`: nothing happens, and that is fine */
+export type Tone = 'ok' | 'busy' | 'idle' | 'info' | 'warning' | 'error';
 export type Look = { tone: Tone; label: string };
 
 export const vmLook = {
@@ -76,7 +76,7 @@ export const resilienceLook = {
 } as const satisfies Record<Overview['canLoseAHost']['answer'], Look>;
 
 export const severityLook = {
-  info: { tone: 'idle', label: 'Info' },
+  info: { tone: 'info', label: 'Info' },
   warning: { tone: 'warning', label: 'Warning' },
   error: { tone: 'error', label: 'Error' },
 } as const satisfies Record<Event['severity'], Look>;

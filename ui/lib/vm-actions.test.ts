@@ -18,10 +18,7 @@ test('allows exactly what the contract allows, and says why not otherwise', () =
 });
 
 test('names the states in which it would be possible', () => {
-  assert.is(
-    disabledReason(makeVm({ state: 'running' }), 'start', fine),
-    'Possible when the VM is off or crashed; it is running now.',
-  );
+  assert.is(disabledReason(makeVm({ state: 'running' }), 'start', fine), 'Only while it is off or crashed.');
 });
 
 test('leaves the engine’s VM alone, except for looking at it', () => {

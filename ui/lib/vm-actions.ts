@@ -14,17 +14,11 @@ export const actionLabel = {
   edit: 'Edit',
 } as const satisfies Record<VmAction, string>;
 
-/** What the job will do, for menus and confirmations. */
-export const actionHint = {
-  start: 'on the host that fits best',
-  shutdown: 'asks the guest to shut down',
-  stop: 'cuts its power; unsaved data is lost',
-  reboot: 'asks the guest to reboot',
-  migrate: 'to another host, while it runs',
+/** A word of warning beside what cannot be taken back. */
+export const actionHint: Partial<Record<VmAction, string>> = {
+  stop: 'like pulling the power cord',
   delete: 'with its disks',
-  console: 'screen and keyboard',
-  edit: 'name, CPUs, memory',
-} as const satisfies Record<VmAction, string>;
+};
 
 export type ActionContext = {
   /** the engine answers */
@@ -42,7 +36,7 @@ export function disabledReason(vm: Vm, action: VmAction, context: ActionContext)
     if (vm.state === 'unknown')
       return `${hostName(vm)} is unreachable, so nobody can say whether this VM runs.`;
     const states = statesAllowing(action).map((state) => vmLook[state].label.toLowerCase());
-    return `Possible when the VM is ${listWords(states).replace(' and ', ' or ')}; it is ${vmLook[vm.state].label.toLowerCase()} now.`;
+    return `Only while it is ${listWords(states).replace(' and ', ' or ')}.`;
   }
   if (action === 'migrate' && context.onlineHosts < 2) return 'There is no other host online to move it to.';
   // Watching is always possible; stopping must stay possible while a job hangs.

@@ -65,7 +65,7 @@ export function matches(vm: Vm, search: string): boolean {
 
 const byName = (a: Vm, b: Vm) => collator.compare(a.name, b.name);
 const collator = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
-const urgency = { error: 0, warning: 1, busy: 2, ok: 3, idle: 4 } as const;
+const urgency = { error: 0, warning: 1, busy: 2, ok: 3, info: 4, idle: 5 } as const;
 
 const comparators: Record<VmSort, (a: Vm, b: Vm) => number> = {
   name: byName,
