@@ -95,12 +95,7 @@ export const pair: StepWork = {
     const seen = await announced(context, host);
     if (seen.id !== host.id) throw notSame(host);
     if (seen.state === 'unjoined') return false;
-    const { membership } = await agentOf(context, host)
-      .call('getHost')
-      .catch((thrown: unknown) => {
-        throw thrown instanceof AppError && thrown.code === 'host.not-ours' ? elsewhere(host) : thrown;
-      });
-    if (membership.state === 'joined' && membership.clusterId === context.plan.cluster.id) return true;
+    if (await isOurs(context, host)) return true;
     throw elsewhere(host);
   },
   run: async (context) => {
@@ -123,13 +118,13 @@ export const pair: StepWork = {
       return seen.id === host.id && seen.state === 'unjoined' ? true : undefined;
     };
     if ((await left()) === true) return;
-    const agent = agentOf(context, host);
-    const { membership } = await agent.call('getHost');
-    if (membership.state === 'joined' && membership.clusterId !== context.plan.cluster.id) return;
+    if (!(await isOurs(context, host))) return;
     // Its answer may be lost: leaving takes back its networks and ends its connections.
-    await agent.call('leave').catch((thrown: unknown) => {
-      if (!(thrown instanceof AppError) || thrown.family !== 'unavailable') throw thrown;
-    });
+    await agentOf(context, host)
+      .call('leave')
+      .catch((thrown: unknown) => {
+        if (!(thrown instanceof AppError) || thrown.family !== 'unavailable') throw thrown;
+      });
     await until(
       context,
       {
@@ -144,6 +139,17 @@ export const pair: StepWork = {
     );
   },
 };
+
+/** Of a joined host: whether it is this cluster's. Another cluster's does not even show a certificate that we trust. */
+async function isOurs(context: StepContext, host: PlanHost): Promise<boolean> {
+  try {
+    const { membership } = await agentOf(context, host).call('getHost');
+    return membership.state === 'joined' && membership.clusterId === context.plan.cluster.id;
+  } catch (thrown) {
+    if (thrown instanceof AppError && thrown.code === 'host.not-ours') return false;
+    throw thrown;
+  }
+}
 
 /** At the address it has, or had before its networks were set up. */
 async function announced({ env }: StepContext, host: PlanHost) {

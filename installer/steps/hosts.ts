@@ -47,12 +47,14 @@ export const network: StepWork = {
     const host = subjectHost(context);
     const agent = agentOf(context, host);
     const before = await agent.call('getNetwork');
-    const generation = before.generation + 1;
+    const waits = before.state === 'waiting-for-confirmation' && isWanted(before, host);
+    const generation = waits ? before.generation : before.generation + 1;
     const body = { generation, networks: host.networks, confirmWithinMs };
     // The answer may be lost with the address that it would have come from.
-    await agent.call('putNetwork', { body }).catch((thrown: unknown) => {
-      if (!(thrown instanceof AppError) || thrown.family !== 'unavailable') throw thrown;
-    });
+    if (!waits)
+      await agent.call('putNetwork', { body }).catch((thrown: unknown) => {
+        if (!(thrown instanceof AppError) || thrown.family !== 'unavailable') throw thrown;
+      });
     await until(
       context,
       {
