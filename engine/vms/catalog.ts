@@ -4,6 +4,8 @@ import type { Db } from '../db/database.ts';
 import type { VmRecord } from './model.ts';
 import { deleteVm, insertVm, loadVms, updateVm } from './store.ts';
 
+type Patch = Partial<Omit<VmRecord, 'id' | 'createdAt'>>;
+
 /**
  * All VMs' records, in memory and in the database. Only this module writes them: to the database first, then here, so
  * that lists and the reconcile loop never wait for the database and never differ from it.
@@ -11,6 +13,7 @@ import { deleteVm, insertVm, loadVms, updateVm } from './store.ts';
 export class Catalog {
   readonly #db: Db;
   readonly #changed: (id: VmId) => void;
+  readonly #turns = new Map<VmId, Promise<void>>();
   readonly #byId = new Map<VmId, VmRecord>();
   /** ordered by key */
   #sorted: Array<{ key: string; id: VmId }> = [];
@@ -47,12 +50,30 @@ export class Catalog {
     this.#drop(id);
   }
 
-  /** Changes what is there now; the generation grows with each change of what a host is told. */
-  async update(id: VmId, patch: Partial<Omit<VmRecord, 'id' | 'createdAt'>>): Promise<VmRecord> {
-    const next = { ...this.need(id), ...patch };
-    await updateVm(this.#db, next);
-    this.#put(next);
-    return next;
+  /**
+   * Changes what is there when its turn comes: changes of one VM happen one after the other. A patch that is a function
+   * sees the record then, and may decide that there is nothing to change any more.
+   */
+  async update(id: VmId, patch: Patch | ((record: VmRecord) => Patch | undefined)): Promise<VmRecord> {
+    const before = this.#turns.get(id) ?? Promise.resolve();
+    const mine = before.then(async () => {
+      const record = this.need(id);
+      const changes = typeof patch === 'function' ? patch(record) : patch;
+      if (changes === undefined) return record;
+      const next = { ...record, ...changes };
+      await updateVm(this.#db, next);
+      this.#put(next);
+      return next;
+    });
+    const turn = mine.then(
+      () => {},
+      () => {},
+    );
+    this.#turns.set(id, turn);
+    void turn.then(() => {
+      if (this.#turns.get(id) === turn) this.#turns.delete(id);
+    });
+    return mine;
   }
 
   async delete(id: VmId): Promise<void> {

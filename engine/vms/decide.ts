@@ -27,7 +27,8 @@ export type Action =
   | { kind: 'flag-twice'; hostNames: string[] };
 
 /** Whether its guest may be writing to its disks. */
-export const isActive = ({ status }: Report): boolean => status.state !== 'off' && status.state !== 'crashed';
+export const isActive = ({ status }: { status: VmStatus }): boolean =>
+  status.state !== 'off' && status.state !== 'crashed';
 
 /**
  * Compares what is wanted of one VM with what hosts report. It never starts, never moves and never stops a VM: a host

@@ -1,0 +1,248 @@
+import type { Overview } from '../contract/health.ts';
+import type { Host } from '../contract/hosts.ts';
+import type { Volume } from '../contract/storage.ts';
+import type { VmState } from '../contract/vms.ts';
+
+/** What the answer is made from; everything as the engine knows it now. */
+export type Facts = {
+  hosts: readonly Host[];
+  volumes: readonly Volume[];
+  vms: ReadonlyArray<{
+    id: string;
+    name: string;
+    state: VmState;
+    reason: string;
+    hostId: string | undefined;
+    memoryMiB: number;
+  }>;
+  /** per host that could be asked: whether it is a member of the cluster's store and healthy */
+  etcd: ReadonlyArray<{ hostName: string; member: boolean; healthy: boolean }>;
+  strays: ReadonlyArray<{ id: string; name: string; hostName: string }>;
+  twice: ReadonlyArray<{ id: string; name: string; hostNames: readonly string[] }>;
+};
+type Problem = Overview['problems'][number];
+type Answer = Overview['canLoseAHost'];
+
+export function overviewOf(facts: Facts): Overview {
+  const problems = [
+    ...facts.twice.map(twiceProblem),
+    ...facts.hosts.flatMap(hostProblem),
+    ...facts.volumes.flatMap(volumeProblem),
+    ...etcdProblems(facts),
+    ...facts.vms.flatMap(vmProblem),
+    ...versionProblems(facts),
+    ...facts.strays.map(strayProblem),
+  ].sort((a, b) => Number(b.severity === 'error') - Number(a.severity === 'error'));
+  const state = problems.some(({ severity }) => severity === 'error')
+    ? 'trouble'
+    : problems.length > 0
+      ? 'attention'
+      : 'fine';
+  const online = facts.hosts.filter((host) => host.state === 'online');
+  const forVms = facts.volumes.filter((volume) => volume.forVms);
+  const threads = sum(online.map(({ cpu }) => cpu.threads));
+  return {
+    state,
+    headline: headlineOf(problems),
+    canLoseAHost: canLoseAHost(facts),
+    problems,
+    hosts: { total: facts.hosts.length, online: online.length },
+    vms: {
+      total: facts.vms.length,
+      running: facts.vms.filter((vm) => vm.state === 'running' || vm.state === 'migrating').length,
+    },
+    memory: {
+      totalMiB: sum(online.map(({ memory }) => memory.totalMiB)),
+      usedMiB: sum(online.map(({ memory }) => memory.totalMiB - memory.availableMiB)),
+    },
+    cpu: {
+      threads,
+      busyPercent:
+        threads === 0 ? 0 : Math.round(sum(online.map(({ cpu }) => cpu.threads * cpu.busyPercent)) / threads),
+    },
+    storage: {
+      totalMiB: sum(forVms.map(({ sizeMiB }) => sizeMiB)),
+      usedMiB: sum(forVms.map(({ sizeMiB, freeMiB }) => sizeMiB - freeMiB)),
+    },
+  };
+}
+
+function headlineOf(problems: readonly Problem[]): string {
+  const [first, ...others] = problems;
+  if (first === undefined) return 'Everything is fine.';
+  if (others.length === 0) return first.message;
+  return `${first.message} And ${others.length} more ${others.length === 1 ? 'thing needs' : 'things need'} attention.`;
+}
+
+/** The first reason against it is the answer; "unknown" only while too little is known. */
+export function canLoseAHost(facts: Facts): Answer {
+  const no = (why: string): Answer => ({ answer: 'no', why });
+  const members = facts.hosts.filter((host) => host.state !== 'joining');
+  if (members.length === 0) return { answer: 'unknown', why: 'No host is known yet.' };
+  if (members.length === 1) return no('There is only one host.');
+  const away = members.find((host) => host.state === 'unreachable');
+  if (away !== undefined) return no(`${away.name} is already missing.`);
+  const connecting = members.find((host) => host.state === 'connecting');
+  if (connecting !== undefined)
+    return { answer: 'unknown', why: `The engine is still connecting to ${connecting.name}.` };
+  return (
+    storeSurvives(facts) ?? volumesSurvive(facts) ?? memorySuffices(members, facts) ?? yes(members.length)
+  );
+}
+
+const yes = (hosts: number): Answer => ({
+  answer: 'yes',
+  why: `Whichever of the ${hosts} hosts is lost, the others have all data, the majority, and memory for its VMs.`,
+});
+
+function storeSurvives({ etcd }: Facts): Answer | undefined {
+  const members = etcd.filter(({ member }) => member);
+  if (members.length === 0)
+    return { answer: 'unknown', why: 'The hosts have not told yet how the cluster’s store is.' };
+  const sick = members.find(({ healthy }) => !healthy);
+  if (sick !== undefined)
+    return { answer: 'no', why: `The cluster’s store (etcd) on ${sick.hostName} is not healthy.` };
+  const majority = Math.floor(members.length / 2) + 1;
+  if (members.length - 1 >= majority) return undefined;
+  return {
+    answer: 'no',
+    why:
+      members.length === 1
+        ? `Only ${members[0]?.hostName ?? 'one host'} keeps the cluster’s store (etcd).`
+        : `The cluster’s store (etcd) has ${members.length} members; losing one leaves no majority.`,
+  };
+}
+
+function volumesSurvive({ volumes }: Facts): Answer | undefined {
+  if (volumes.length === 0)
+    return { answer: 'unknown', why: 'The hosts have not told yet how the volumes are.' };
+  for (const volume of volumes) {
+    if (volume.layout === 'single')
+      return { answer: 'no', why: `The volume ${volume.name} has only one copy.` };
+    if (volume.state === 'unknown')
+      return { answer: 'unknown', why: `The state of the volume ${volume.name} is not known.` };
+    if (volume.state !== 'healthy' || volume.healPending > 0)
+      return {
+        answer: 'no',
+        why: `The volume ${volume.name} is not whole on all hosts now: ${volume.summary}`,
+      };
+  }
+  return undefined;
+}
+
+/** For each host: would its VMs find memory on the others, the largest first? */
+function memorySuffices(members: readonly Host[], { vms }: Facts): Answer | undefined {
+  for (const lost of members) {
+    const free = members
+      .filter((host) => host.id !== lost.id)
+      .map((host) => ({ left: host.memory.availableMiB }));
+    const homeless = vms
+      .filter((vm) => vm.hostId === lost.id && vm.state !== 'off' && vm.state !== 'crashed')
+      .sort((a, b) => b.memoryMiB - a.memoryMiB);
+    for (const vm of homeless) {
+      const taker = free.sort((a, b) => b.left - a.left)[0];
+      if (taker === undefined || taker.left < vm.memoryMiB)
+        return {
+          answer: 'no',
+          why: `If ${lost.name} is lost, the others have too little memory for its VMs (${vm.name} would not fit).`,
+        };
+      taker.left -= vm.memoryMiB;
+    }
+  }
+  return undefined;
+}
+
+function hostProblem(host: Host): Problem[] {
+  if (host.state !== 'unreachable') return [];
+  return [
+    {
+      severity: 'error',
+      code: 'host.unreachable',
+      message: `${host.name} cannot be reached.`,
+      remedy: 'See whether it is switched on and connected to the management network.',
+      subject: { kind: 'host', id: host.id, name: host.name },
+    },
+  ];
+}
+
+const volumeRemedies: Partial<Record<Volume['state'], string>> = {
+  degraded: 'Bring the missing host or disk back; its copy is then healed by itself.',
+  offline: 'Bring enough hosts back: with a majority of its copies it works again by itself.',
+  'split-brain': 'Some files differ between copies and nobody knows which is right; choose a copy for each.',
+};
+
+function volumeProblem(volume: Volume): Problem[] {
+  if (volume.state === 'healthy' || volume.state === 'unknown') return [];
+  const remedy = volumeRemedies[volume.state];
+  return [
+    {
+      severity: volume.state === 'offline' || volume.state === 'split-brain' ? 'error' : 'warning',
+      code: `volume.${volume.state}`,
+      message: `The volume ${volume.name} is ${volume.state === 'split-brain' ? 'in split-brain' : volume.state}: ${volume.summary}`,
+      ...(remedy === undefined ? {} : { remedy }),
+      subject: { kind: 'volume', id: volume.name, name: volume.name },
+    },
+  ];
+}
+
+function etcdProblems({ etcd, hosts }: Facts): Problem[] {
+  return etcd
+    .filter(({ member, healthy }) => member && !healthy)
+    .map(({ hostName }) => ({
+      severity: 'error' as const,
+      code: 'etcd.unhealthy',
+      message: `The cluster’s store (etcd) on ${hostName} is not healthy.`,
+      subject: {
+        kind: 'host' as const,
+        id: hosts.find((host) => host.name === hostName)?.id ?? hostName,
+        name: hostName,
+      },
+    }));
+}
+
+function vmProblem(vm: Facts['vms'][number]): Problem[] {
+  if (vm.state !== 'crashed' && vm.state !== 'paused') return [];
+  const message = vm.state === 'crashed' ? `${vm.name} has crashed` : `${vm.name} is paused`;
+  return [
+    {
+      severity: 'warning',
+      code: `vm.${vm.state}`,
+      message: vm.reason === '' ? `${message}.` : `${message}: ${vm.reason}.`,
+      remedy: vm.state === 'crashed' ? 'Start it again.' : 'Look at its host and its storage.',
+      subject: { kind: 'vm', id: vm.id, name: vm.name },
+    },
+  ];
+}
+
+function versionProblems({ hosts }: Facts): Problem[] {
+  const known = hosts.filter((host) => host.version !== '');
+  const versions = new Set(known.map(({ version }) => version));
+  const [newest] = [...versions].sort().reverse();
+  if (versions.size < 2) return [];
+  return known
+    .filter(({ version }) => version !== newest)
+    .map((host) => ({
+      severity: 'warning' as const,
+      code: 'host.other-version',
+      message: `${host.name} runs version ${host.version}, others ${newest}.`,
+      remedy: 'Update it.',
+      subject: { kind: 'host' as const, id: host.id, name: host.name },
+    }));
+}
+
+const strayProblem = (stray: Facts['strays'][number]): Problem => ({
+  severity: 'warning',
+  code: 'vm.unknown',
+  message: `${stray.hostName} has a VM called ${stray.name} that is not known here.`,
+  subject: { kind: 'vm', id: stray.id, name: stray.name },
+});
+
+const twiceProblem = (vm: Facts['twice'][number]): Problem => ({
+  severity: 'error',
+  code: 'vm.runs-twice',
+  message: `${vm.name} is reported running on ${vm.hostNames.join(' and ')}.`,
+  remedy: 'Stop one of them at once.',
+  subject: { kind: 'vm', id: vm.id, name: vm.name },
+});
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
