@@ -1,8 +1,9 @@
+import { statfs } from 'node:fs/promises';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { type AppEnv, type Bindings, makeApp } from './api/app.ts';
 import { tlsCallerOf } from './api/caller.ts';
-import { makeEventHub } from './api/events.ts';
+import { makeEventHub, snapshotOf } from './api/events.ts';
 import type { Caller, NodeHandlers, StreamHandlers } from './api/handlers.ts';
 import { hostRoutes, leaveCluster } from './api/routes-host.ts';
 import { mountLocal } from './api/routes-local.ts';
@@ -13,7 +14,7 @@ import { unwired, unwiredHandlers } from './api/unwired.ts';
 import { answerUpgrade } from './api/upgrade.ts';
 import { systemClock } from './clock/clock.ts';
 import { run } from './command/run.ts';
-import type { Announcement } from './contract/host.ts';
+import type { Announcement, PreflightRequest } from './contract/host.ts';
 import { taskIdSchema } from './contract/ids.ts';
 import { askHost } from './discovery/ask.ts';
 import { makeAvahi } from './discovery/avahi.ts';
@@ -21,6 +22,7 @@ import { makeDiscovery } from './discovery/discovery.ts';
 import { writeFileAtomic } from './files/atomic.ts';
 import { makeFacts } from './host/facts.ts';
 import { reachableAddresses } from './host/model.ts';
+import { preflight } from './host/preflight.ts';
 import { openIdentity } from './identity/identity.ts';
 import type { Log } from './log/log.ts';
 import { makeNetwork } from './network/network.ts';
@@ -32,8 +34,9 @@ import { issueText, shownAddresses } from './pairing/issue.ts';
 import { makeResponder } from './pairing/responder.ts';
 import { makeBus } from './systemd/bus.ts';
 import { connectBus } from './systemd/connection.ts';
-import { makeMachine } from './systemd/machine.ts';
 import { makeTasks } from './tasks/registry.ts';
+import { untilDone } from './wiring/retry.ts';
+import { wireSystem } from './wiring/system.ts';
 
 export type AgentOptions = {
   stateDirectory: string;
@@ -66,6 +69,8 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     return setInterval(() => void once().catch((error) => log.error(what, error)), ms);
   };
 
+  const stopping = new AbortController();
+  const retry = { clock: systemClock, log, signal: stopping.signal };
   const identity = await openIdentity({ directory: `${options.stateDirectory}/identity`, now, log });
   const hub = makeEventHub();
   const tasks = makeTasks({
@@ -89,7 +94,24 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     accelerator: async () => 'tcg',
     usableModels: async () => [],
   });
-  const preflight = unwired('measure itself');
+  const measure = (request: PreflightRequest) =>
+    preflight(
+      {
+        run,
+        now,
+        version: options.version,
+        nics: facts.nics,
+        accelerator: async () => 'tcg',
+        memoryMiB: facts.memoryMiB,
+        systemFreeMiB: async () => {
+          const { bavail, bsize } = await statfs(options.stateDirectory);
+          return Math.floor((bavail * bsize) / 1_048_576);
+        },
+        fsync: unwired('measure its disk'),
+        log,
+      },
+      request,
+    );
 
   const responder = makeResponder({
     now: () => performance.now(),
@@ -100,7 +122,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
       joined: () => identity.membership().state === 'joined',
       csr: identity.csr,
       join: identity.join,
-      look: async (question) => (question.ask === 'host' ? facts.host() : preflight()),
+      look: async (question) => (question.ask === 'host' ? facts.host() : measure(question.request)),
     },
   });
   const initiator = makeInitiator({
@@ -130,7 +152,15 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   };
 
   const bus = makeBus({ connect: connectBus, clock: systemClock, log });
-  const machine = makeMachine({ bus });
+  const system = wireSystem({
+    stateDirectory: options.stateDirectory,
+    run,
+    clock: systemClock,
+    bus,
+    tls: identity.tls,
+    publish: hub.publish,
+    log,
+  });
   const discovery = makeDiscovery({
     avahi: makeAvahi(bus, log),
     ask: askHost,
@@ -160,19 +190,20 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const handlers: NodeHandlers = {
     ...unwiredHandlers(),
     ...networkRoutes(network),
+    ...system.handlers,
     ...hostRoutes({
       facts,
       tasks,
       initiator,
       discovered: discovery.discovered,
-      preflight,
+      preflight: measure,
       leave: () =>
         leaveCluster({
           runningVms: async () => [],
-          steps: [{ what: 'networks', undo: network.reset }],
+          steps: [...system.leave, { what: 'networks', undo: network.reset }],
           forget: identity.leave,
         }),
-      power: (action) => (action === 'reboot' ? machine.reboot() : machine.powerOff()),
+      power: system.power,
     }),
   };
   const streams: StreamHandlers = {
@@ -190,10 +221,12 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
       streams,
       events: {
         hub,
-        snapshot: async () => [
-          ...tasks.list().map((task) => ({ kind: 'task' as const, task })),
-          { kind: 'load' as const, load: await facts.load() },
-        ],
+        snapshot: () =>
+          snapshotOf(log, [
+            async () => tasks.list().map((task) => ({ kind: 'task', task })),
+            async () => [{ kind: 'load', load: await facts.load() }],
+            async () => (await system.unitStates()).map((status) => ({ kind: 'unit', status })),
+          ]),
         heartbeatMs: 5_000,
         maxUnreadBytes: 4 * 1024 * 1024,
       },
@@ -245,6 +278,16 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   showSoon();
 
   await network.start().catch((error) => log.error('networks not applied', error));
+  system.start(retry);
+
+  /** All hosts are installed with one name; who looks at logs, consoles and mDNS wants the cluster's. */
+  const takeName = async () => {
+    const membership = identity.membership();
+    if (membership.state === 'joined') await system.setHostname(membership.hostName);
+  };
+  const takeNameSoon = () => void untilDone(retry, 'host name', takeName);
+  identity.onChange(takeNameSoon);
+  takeNameSoon();
 
   const tickDiscovery = () => void discovery.tick().catch((error) => log.error('mDNS: tick failed', error));
   identity.onChange(tickDiscovery);
@@ -267,6 +310,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   return {
     port: tlsDoor.port,
     close: async () => {
+      stopping.abort(new Error('the agent stops'));
       for (const timer of timers) clearInterval(timer);
       initiator.close();
       await Promise.all([

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { NodeEvent } from '../contract/events.ts';
+import type { Log } from '../log/log.ts';
 
 /** The agent's events: rooms publish, the event streams of the engine and of the installer listen. */
 export type EventHub = {
@@ -80,4 +81,20 @@ export async function streamEvents(env: EventStreamEnv, out: ServerResponse): Pr
     out.destroy();
     throw error;
   }
+}
+
+/** What every room knows now; a room that cannot say it (its daemon is away) is left out, the others are told. */
+export async function snapshotOf(
+  log: Log,
+  rooms: readonly (() => Promise<NodeEvent[]>)[],
+): Promise<NodeEvent[]> {
+  const parts = await Promise.all(
+    rooms.map((room) =>
+      room().catch((error): NodeEvent[] => {
+        log.error('a part of the present state is not known', error);
+        return [];
+      }),
+    ),
+  );
+  return parts.flat();
 }
