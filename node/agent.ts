@@ -1,202 +1,46 @@
-import { statfs } from 'node:fs/promises';
-import { getRequestListener } from '@hono/node-server';
-import type { Hono } from 'hono';
-import { type AppEnv, type Bindings, makeApp } from './api/app.ts';
-import { tlsCallerOf } from './api/caller.ts';
-import { makeEventHub, snapshotOf } from './api/events.ts';
-import type { Caller, NodeHandlers, StreamHandlers } from './api/handlers.ts';
-import { hostRoutes, leaveCluster } from './api/routes-host.ts';
-import { mountLocal } from './api/routes-local.ts';
+import { makeEventHub } from './api/events.ts';
+import type { NodeHandlers, StreamHandlers } from './api/handlers.ts';
+import { leaveCluster } from './api/routes-host.ts';
 import { networkRoutes } from './api/routes-network.ts';
-import { mountPairing } from './api/routes-pairing.ts';
-import { type Listeners, openLocalDoor, openTlsDoor } from './api/server.ts';
 import { unwired, unwiredHandlers } from './api/unwired.ts';
-import { answerUpgrade } from './api/upgrade.ts';
 import { systemClock } from './clock/clock.ts';
 import { run } from './command/run.ts';
-import type { Announcement, PreflightRequest } from './contract/host.ts';
 import { taskIdSchema } from './contract/ids.ts';
-import { askHost } from './discovery/ask.ts';
-import { makeAvahi } from './discovery/avahi.ts';
-import { makeDiscovery } from './discovery/discovery.ts';
-import { writeFileAtomic } from './files/atomic.ts';
-import { makeFacts } from './host/facts.ts';
-import { reachableAddresses } from './host/model.ts';
-import { preflight } from './host/preflight.ts';
 import { openIdentity } from './identity/identity.ts';
-import type { Log } from './log/log.ts';
-import { makeNetwork } from './network/network.ts';
+import { makeNetwork, type Network } from './network/network.ts';
 import { networkdWorld } from './network/networkd.ts';
-import { makeChannels, openChannel } from './pairing/channel.ts';
-import type { RandomBytes } from './pairing/code.ts';
-import { makeInitiator } from './pairing/initiator.ts';
-import { issueText, shownAddresses } from './pairing/issue.ts';
-import { makeResponder } from './pairing/responder.ts';
 import { makeBus } from './systemd/bus.ts';
 import { connectBus } from './systemd/connection.ts';
 import { makeTasks } from './tasks/registry.ts';
+import { type AgentOptions, type Base, every } from './wiring/base.ts';
+import { wireConsole } from './wiring/console.ts';
+import { openDoors } from './wiring/doors.ts';
+import { type Member, wireMember } from './wiring/member.ts';
 import { untilDone } from './wiring/retry.ts';
 import { wireSystem } from './wiring/system.ts';
-
-export type AgentOptions = {
-  stateDirectory: string;
-  runDirectory: string;
-  /** where systemd-networkd looks for files that live until the next boot */
-  networkDirectory: string;
-  port: number;
-  version: string;
-  hostname(): string;
-  random: RandomBytes;
-  newId(): string;
-  log: Log;
-};
-
-/** Milliseconds since the machine's boot, the same for every process of a boot, also the next one of this agent. */
-const machineMs = (): number => Number(process.hrtime.bigint() / 1_000_000n);
 
 export type Agent = { port: number; close(): Promise<void> };
 
 /** Puts the rooms of the agent together and opens its two doors; decides nothing itself. */
 export async function openAgent(options: AgentOptions): Promise<Agent> {
-  const { log } = options;
-  const now = () => new Date();
-  const after = (ms: number, then: () => void) => {
-    const timer = setTimeout(then, ms);
-    return { cancel: () => clearTimeout(timer) };
-  };
-  const every = (ms: number, what: string, work: () => Promise<void> | void) => {
-    const once = async () => work();
-    return setInterval(() => void once().catch((error) => log.error(what, error)), ms);
-  };
+  const { base, stop } = await makeBase(options);
+  const { identity, hub, tasks, log } = base;
 
-  const stopping = new AbortController();
-  const retry = { clock: systemClock, log, signal: stopping.signal };
-  const identity = await openIdentity({ directory: `${options.stateDirectory}/identity`, now, log });
-  const hub = makeEventHub();
-  const tasks = makeTasks({
-    newId: () => taskIdSchema.parse(options.newId()),
-    now,
-    log,
-    changed: (task) => hub.publish({ kind: 'task', task }),
-  });
-  const hostName = (): string => {
-    const membership = identity.membership();
-    return membership.state === 'joined' ? membership.hostName : options.hostname();
-  };
-  const facts = makeFacts({
-    run,
-    now,
-    version: options.version,
-    id: identity.id,
-    name: hostName,
-    membership: identity.membership,
+  const machine = {
     disks: async () => [],
-    accelerator: async () => 'tcg',
+    fsync: unwired('measure its disk'),
+    accelerator: async () => 'tcg' as const,
     usableModels: async () => [],
-  });
-  const measure = (request: PreflightRequest) =>
-    preflight(
-      {
-        run,
-        now,
-        version: options.version,
-        nics: facts.nics,
-        accelerator: async () => 'tcg',
-        memoryMiB: facts.memoryMiB,
-        systemFreeMiB: async () => {
-          const { bavail, bsize } = await statfs(options.stateDirectory);
-          return Math.floor((bavail * bsize) / 1_048_576);
-        },
-        fsync: unwired('measure its disk'),
-        log,
-      },
-      request,
-    );
-
-  const responder = makeResponder({
-    now: () => performance.now(),
-    random: options.random,
-    log,
-    host: {
-      id: identity.id,
-      joined: () => identity.membership().state === 'joined',
-      csr: identity.csr,
-      join: identity.join,
-      look: async (question) => (question.ask === 'host' ? facts.host() : measure(question.request)),
-    },
-  });
-  const initiator = makeInitiator({
-    random: options.random,
-    newId: options.newId,
-    after,
-    log,
-    tls: identity.tls,
-    openChannel,
-  });
-
-  const announcement = async (): Promise<Announcement> => {
-    const machine = await facts.machine();
-    return {
-      id: identity.id,
-      name: hostName(),
-      version: options.version,
-      state: identity.membership().state,
-      addresses: reachableAddresses(await facts.links()),
-      port: options.port,
-      fingerprint: identity.fingerprint(),
-      machine: [machine.vendor, machine.model].filter((part) => part !== '').join(' '),
-      cpuThreads: await facts.cpuThreads(),
-      memoryMiB: await facts.memoryMiB(),
-      diskCount: 0,
-    };
   };
-
-  const bus = makeBus({ connect: connectBus, clock: systemClock, log });
-  const system = wireSystem({
-    stateDirectory: options.stateDirectory,
-    run,
-    clock: systemClock,
-    bus,
-    tls: identity.tls,
-    publish: hub.publish,
-    log,
-  });
-  const discovery = makeDiscovery({
-    avahi: makeAvahi(bus, log),
-    ask: askHost,
-    id: identity.id,
-    announcement,
-    now,
-    monotonicMs: () => performance.now(),
-    log,
-  });
-
-  const notice = (severity: 'info' | 'warning' | 'error', code: string, message: string) =>
-    hub.publish({ kind: 'notice', at: now().toISOString(), severity, code, message });
-  const network = makeNetwork({
-    ...networkdWorld({
-      run,
-      links: facts.links,
-      statePath: `${options.stateDirectory}/network.json`,
-      directory: options.networkDirectory,
-    }),
-    nics: facts.nics,
-    monotonicMs: machineMs,
-    sleep: (ms) => systemClock.sleep(ms),
-    notice,
-    log,
-  });
+  const member = wireMember(base, machine);
+  const system = wireSystem({ ...base, stateDirectory: options.stateDirectory, tls: identity.tls });
+  const network = wireNetwork(base, member);
 
   const handlers: NodeHandlers = {
     ...unwiredHandlers(),
     ...networkRoutes(network),
     ...system.handlers,
-    ...hostRoutes({
-      facts,
-      tasks,
-      initiator,
-      discovered: discovery.discovered,
-      preflight: measure,
+    ...member.handlers({
       leave: () =>
         leaveCluster({
           runningVms: async () => [],
@@ -214,112 +58,107 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     serialLog: unwired('show a serial console'),
     uploadImage: unwired('take an image'),
   };
-
-  const doorOf = (callerOf: AppEnv['callerOf'], more: (app: Hono<Bindings>) => void): Listeners => {
-    const env: AppEnv = {
-      handlers,
-      streams,
-      events: {
-        hub,
-        snapshot: () =>
-          snapshotOf(log, [
-            async () => tasks.list().map((task) => ({ kind: 'task', task })),
-            async () => [{ kind: 'load', load: await facts.load() }],
-            async () => (await system.unitStates()).map((status) => ({ kind: 'unit', status })),
-          ]),
-        heartbeatMs: 5_000,
-        maxUnreadBytes: 4 * 1024 * 1024,
-      },
-      membership: identity.membership,
-      callerOf,
-      log,
-    };
-    return {
-      request: getRequestListener(makeApp(env, more).fetch),
-      upgrade: (incoming, socket, head) => void answerUpgrade(env, incoming, socket, head),
-    };
-  };
-
-  const channelOf = makeChannels((channel) => responder.closed(channel));
-  const local: Caller = { kind: 'local' };
-  const localDoor = await openLocalDoor(
-    `${options.runDirectory}/node.sock`,
-    doorOf(
-      () => local,
-      (app) => mountLocal(app, { membership: identity.membership, identity, code: responder.status }),
-    ),
-  );
-  const tlsDoor = await openTlsDoor({
-    host: '::',
-    port: options.port,
-    tls: identity.tls,
-    onIdentityChange: identity.onChange,
-    listeners: doorOf(tlsCallerOf, (app) =>
-      mountPairing(app, { responder, announcement, membership: identity.membership, channelOf }),
-    ),
+  const doors = await openDoors(base, {
+    handlers,
+    streams,
+    member,
+    present: [
+      async () => tasks.list().map((task) => ({ kind: 'task', task })),
+      async () => [{ kind: 'load', load: await member.facts.load() }],
+      async () => (await system.unitStates()).map((status) => ({ kind: 'unit', status })),
+    ],
   });
 
-  let shown = '';
-  const showIssue = async () => {
-    const text = issueText({
-      name: hostName(),
-      membership: identity.membership(),
-      version: options.version,
-      addresses: shownAddresses(reachableAddresses(await facts.links())),
-      code: responder.status().code,
-    });
-    if (text === shown) return;
-    await writeFileAtomic(`${options.runDirectory}/issue`, text, { directoryMode: 0o711 });
-    shown = text;
-  };
-  const showSoon = () => void showIssue().catch((error) => log.error('console text not written', error));
-  responder.onCode(showSoon);
-  identity.onChange(showSoon);
-  showSoon();
-
+  wireConsole(base, member);
   await network.start().catch((error) => log.error('networks not applied', error));
-  system.start(retry);
-
-  /** All hosts are installed with one name; who looks at logs, consoles and mDNS wants the cluster's. */
-  const takeName = async () => {
-    const membership = identity.membership();
-    if (membership.state === 'joined') await system.setHostname(membership.hostName);
-  };
-  const takeNameSoon = () => void untilDone(retry, 'host name', takeName);
-  identity.onChange(takeNameSoon);
-  takeNameSoon();
-
-  const tickDiscovery = () => void discovery.tick().catch((error) => log.error('mDNS: tick failed', error));
-  identity.onChange(tickDiscovery);
-  void discovery.start().catch((error) => log.error('mDNS: not started', error));
-
-  const timers = [
-    every(5_000, 'console text not written', showIssue),
-    every(1_000, 'pairings not swept', responder.sweep),
-    every(1_000, 'networks not looked after', network.tick),
-    every(5_000, 'mDNS: tick failed', discovery.tick),
-    every(5_000, 'load not read', async () => hub.publish({ kind: 'load', load: await facts.load() })),
-  ];
+  system.start(base.retry);
+  takeNames(base, system.setHostname);
+  startDiscovery(base, member);
+  every(base, 1_000, 'pairings', member.responder.sweep);
+  every(base, 1_000, 'networks', network.tick);
+  every(base, 5_000, 'load', async () => hub.publish({ kind: 'load', load: await member.facts.load() }));
   log.info('agent is ready', {
     host: identity.id,
-    name: hostName(),
+    name: base.hostName(),
     state: identity.membership().state,
-    port: tlsDoor.port,
+    port: doors.port,
   });
 
   return {
-    port: tlsDoor.port,
+    port: doors.port,
     close: async () => {
-      stopping.abort(new Error('the agent stops'));
-      for (const timer of timers) clearInterval(timer);
-      initiator.close();
-      await Promise.all([
-        tlsDoor.close(),
-        localDoor.close(),
-        tasks.close(),
-        discovery.stop().catch(() => {}),
-      ]);
-      bus.close();
+      stop();
+      member.initiator.close();
+      await Promise.all([doors.close(), tasks.close(), member.discovery.stop().catch(() => {})]);
+      base.bus.close();
     },
   };
+}
+
+async function makeBase(options: AgentOptions): Promise<{ base: Base; stop: () => void }> {
+  const { log } = options;
+  const now = () => new Date();
+  const stopping = new AbortController();
+  const identity = await openIdentity({ directory: `${options.stateDirectory}/identity`, now, log });
+  const hub = makeEventHub();
+  const base: Base = {
+    options,
+    log,
+    run,
+    clock: systemClock,
+    now,
+    identity,
+    hostName: () => {
+      const membership = identity.membership();
+      return membership.state === 'joined' ? membership.hostName : options.hostname();
+    },
+    hub,
+    tasks: makeTasks({
+      newId: () => taskIdSchema.parse(options.newId()),
+      now,
+      log,
+      changed: (task) => hub.publish({ kind: 'task', task }),
+    }),
+    bus: makeBus({ connect: connectBus, clock: systemClock, log }),
+    retry: { clock: systemClock, log, signal: stopping.signal },
+    notice: (severity, code, message) =>
+      hub.publish({ kind: 'notice', at: now().toISOString(), severity, code, message }),
+  };
+  return { base, stop: () => stopping.abort(new Error('the agent stops')) };
+}
+
+function wireNetwork(base: Base, { facts }: Pick<Member, 'facts'>): Network {
+  const { run, options, clock, notice, log } = base;
+  return makeNetwork({
+    ...networkdWorld({
+      run,
+      links: facts.links,
+      statePath: `${options.stateDirectory}/network.json`,
+      directory: options.networkDirectory,
+    }),
+    nics: facts.nics,
+    // the machine's clock since its boot: the same for every process, also for the next one of this agent
+    monotonicMs: () => Number(process.hrtime.bigint() / 1_000_000n),
+    sleep: (ms) => clock.sleep(ms),
+    notice,
+    log,
+  });
+}
+
+/** All hosts are installed with one name; who looks at logs, consoles and mDNS wants the cluster's. */
+function takeNames(base: Base, setHostname: (name: string) => Promise<void>): void {
+  const take = async () => {
+    const membership = base.identity.membership();
+    if (membership.state === 'joined') await setHostname(membership.hostName);
+  };
+  const takeSoon = () => void untilDone(base.retry, 'host name', take);
+  base.identity.onChange(takeSoon);
+  takeSoon();
+}
+
+function startDiscovery({ identity, log, ...base }: Base, { discovery }: Pick<Member, 'discovery'>): void {
+  const failed = (error: unknown) => log.error('mDNS: failed this time', error);
+  identity.onChange(() => void discovery.tick().catch(failed));
+  void discovery.start().catch(failed);
+  every({ log, ...base }, 5_000, 'mDNS', discovery.tick);
 }

@@ -37,7 +37,7 @@ export type SystemEnv = {
   clock: Clock;
   bus: Bus;
   tls(): TlsIdentity;
-  publish(event: NodeEvent): void;
+  hub: { publish(event: NodeEvent): void };
   log: Log;
 };
 
@@ -134,7 +134,7 @@ export function wireSystem(env: SystemEnv): System {
       });
       for (const name of watchedUnits)
         void untilDone(retry, `watching ${name}`, async () => {
-          await units.watch(name, (status) => env.publish({ kind: 'unit', status }));
+          await units.watch(name, (status) => env.hub.publish({ kind: 'unit', status }));
         });
     },
     leave: [
