@@ -41,11 +41,11 @@ export function makeHosts(options: { way?: Way; port?: number } = {}): HostsPort
   ): Promise<z.output<T>> => {
     const answer = refuseErrors(
       await exchange(way, { method, path, body, timeoutMs: method === 'GET' ? sayMs : 60_000 }, name),
-      `${method} ${path}`,
+      name,
     );
     const parsed = schema.safeParse(answer.body);
     if (parsed.success) return parsed.data;
-    throw unreadable(name, `${method} ${path}`, parsed.error);
+    throw unreadable(name, parsed.error);
   };
   return {
     local: makeNodeClient((request) => exchange(local, request, 'this host')),
@@ -66,7 +66,7 @@ export function makeHosts(options: { way?: Way; port?: number } = {}): HostsPort
         { method: 'PUT', path, stream, timeoutMs: 1_800_000 },
         'this host',
       );
-      refuseErrors(answer, `PUT /v1/images/${id}`);
+      refuseErrors(answer, 'this host');
     },
   };
 }
@@ -92,17 +92,18 @@ function sendTo(target: Target, identity: Identity, port: number): NodeSend {
   };
 }
 
-function refuseErrors(answer: Answer, what: string): Answer {
+function refuseErrors(answer: Answer, name: string): Answer {
   if (answer.status < 400) return answer;
   const parsed = errorBodySchema.safeParse(answer.body);
-  throw parsed.success ? AppError.fromBody(parsed.data) : unreadable('The host', what);
+  throw parsed.success ? AppError.fromBody(parsed.data) : unreadable(name);
 }
 
-const unreadable = (name: string, what: string, cause?: unknown): AppError =>
+const unreadable = (name: string, cause?: unknown): AppError =>
   new AppError({
     code: 'host.unreadable',
     family: 'bug',
-    message: `The answer of ${name} to ${what} could not be understood.`,
+    message: `What answers for ${name} does not speak as a Trefoil host of this version does.`,
+    remedy: 'Check its address, and that the same version is installed on all hosts.',
     retry: 'later',
     cause,
   });

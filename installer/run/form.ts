@@ -69,6 +69,8 @@ export async function examine(
   answers: Answers,
   signal: AbortSignal,
 ): Promise<{ problems: Problem[]; plan(): Promise<Plan> }> {
+  // Without the agent of this host nothing can be asked at all: told once, not for each host.
+  await env.hosts.local.call('getHost');
   const { reports, problems } = await gather(env, answers, signal);
   const images = await env.images();
   return {
