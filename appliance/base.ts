@@ -133,16 +133,20 @@ async function fill(tree: string): Promise<void> {
     await chown(join(skeleton, path), owner, owner);
     await chmod(join(skeleton, path), mode);
   }
+  await symlink('/run', join(skeleton, 'run'));
+  await symlink('/run/lock', join(skeleton, 'lock'));
 }
 
 /**
- * An empty cluster with the engine's role and database, copied to the data disk at first boot: initdb would take a
- * dozen seconds of an emulated machine. It holds no secret: one gets in by being the right user of the system.
+ * An empty cluster with the engine's role and database, copied to the data disk at first boot (prepare-database):
+ * initdb would take a dozen seconds of an emulated machine. It holds no secret: one gets in by being the right user of the system.
  */
 async function makeDatabase(tree: string): Promise<void> {
-  const data = '/usr/share/trefoil/var/lib/postgresql/17/main';
+  const data = '/usr/share/trefoil/database';
   const as = ['chroot', `--userspec=${owners.postgres}:${owners.postgres}`, tree] as const;
   const bin = '/usr/lib/postgresql/17/bin';
+  await mkdir(join(tree, data));
+  await chown(join(tree, data), owners.postgres, owners.postgres);
   // initdb tries what the machine offers; inside the chroot that is nothing
   await tool(['mknod', '-m', '666', join(tree, 'dev/null'), 'c', '1', '3']);
   try {
