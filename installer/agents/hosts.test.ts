@@ -54,10 +54,12 @@ test('the host is known by its id, whatever its address', async () => {
 
 test('a host of another cluster is a stranger', async () => {
   const { host, served, hosts } = await setUp();
-  const { identity } = await setUp();
+  const elsewhere = await setUp();
+  const { identity } = elsewhere;
   const target = { id: host.id, name: 'host1', addresses: ['127.0.0.1'] };
   assert.is((await failed(hosts.remote(target, identity).call('getHost')))?.code, 'host.not-ours');
   await served.close();
+  await elsewhere.served.close();
 });
 
 test('an address that does not answer is passed over, and the good one is kept', async () => {
