@@ -25,7 +25,7 @@ test.before(async () => {
   ca = await makeTestCa();
   await lab.start({ tree, product: fillProduct });
   await Promise.all(lab.hosts.map((host) => host.waitBooted()));
-  for (const host of lab.hosts) await host.write('/root/call.mjs', caller);
+  for (const host of lab.hosts) await host.write('/run/call.mjs', caller);
 });
 test.after(async () => {
   await lab.stop();
@@ -45,7 +45,7 @@ process.stdin.on('end', () => asked.end());
 
 async function ask(host: LabHost, method: string, path: string, body?: unknown) {
   const input = body === undefined ? '' : JSON.stringify(body);
-  const { stdout } = await host.exec(['/usr/lib/trefoil/node', '/root/call.mjs', method, path], { input });
+  const { stdout } = await host.exec(['/usr/lib/trefoil/node', '/run/call.mjs', method, path], { input });
   const { status, text } = JSON.parse(stdout);
   return { status: Number(status), body: text === '' ? undefined : JSON.parse(text) };
 }
