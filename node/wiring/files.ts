@@ -57,8 +57,14 @@ export function wireFiles(env: FilesEnv): Files {
     handlers: {
       getImages: () => images.list(),
       putDiskFile: ({ body }) => disks.put(body),
-      deleteDiskFile: async ({ body }) => disks.remove(body),
-      putEngineSeed: async ({ body }) => putEngineSeed({ ...systemVolumes, run }, body),
+      deleteDiskFile: async ({ body }) => {
+        await disks.remove(body);
+        return undefined;
+      },
+      putEngineSeed: async ({ body }) => {
+        await putEngineSeed({ ...systemVolumes, run }, body);
+        return undefined;
+      },
     },
     streams: { uploadImage: images.upload },
     accelerator: makeAccelerator({
