@@ -67,8 +67,8 @@ export const discoveredSchema = z.object({
 });
 
 /**
- * POST /v1/preflight: this host measures itself and its ways to the others; changes nothing. `from` is a NIC's name, and
- * `address` may be IPv6 link-local, so that a network can be tried before it has any address.
+ * POST /v1/preflight: this host measures itself and its ways to the others; changes nothing. `from` is a NIC's name or one of
+ * the host's own IPv4 addresses; `address` may be IPv6 link-local, so that a network can be tried before it has any.
  */
 export const preflightRequestSchema = z.object({
   peers: z

@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import { type Run, unreadable } from '../command/run.ts';
 import type { FsyncLatency } from '../contract/disks.ts';
 import { AppError, errorChain } from '../contract/error.ts';
@@ -44,8 +45,9 @@ export async function preflight(env: PreflightEnv, request: PreflightRequest): P
   };
 }
 
-/** A card that is part of a bridge speaks through it. */
+/** A card that is part of a bridge speaks through it; one of our own addresses (of a VLAN, say) speaks for itself. */
 const speaker = (nics: readonly HostNic[], name: string): { device: string; mtu: number } | undefined => {
+  if (isIPv4(name)) return { device: name, mtu: Number.POSITIVE_INFINITY };
   const nic = nics.find((one) => one.name === name);
   return nic === undefined ? undefined : { device: nic.bridge ?? nic.name, mtu: nic.mtu };
 };
