@@ -15,6 +15,8 @@ import { makeTasks } from './tasks/registry.ts';
 import { type AgentOptions, type Base, every } from './wiring/base.ts';
 import { wireConsole } from './wiring/console.ts';
 import { openDoors } from './wiring/doors.ts';
+import { wireFiles } from './wiring/files.ts';
+import { makeUsableModels } from './wiring/machine.ts';
 import { type Member, wireMember } from './wiring/member.ts';
 import { untilDone } from './wiring/retry.ts';
 import { wireSystem } from './wiring/system.ts';
@@ -26,11 +28,21 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const { base, stop } = await makeBase(options);
   const { identity, hub, tasks, log } = base;
 
+  const files = wireFiles({
+    ...base,
+    stateDirectory: options.stateDirectory,
+    // told apart by VMs once they are part of the agent
+    usedBy: () => undefined,
+  });
   const machine = {
     disks: async () => [],
     fsync: unwired('measure its disk'),
-    accelerator: async () => 'tcg' as const,
-    usableModels: async () => [],
+    accelerator: files.accelerator,
+    usableModels: makeUsableModels({
+      log,
+      accelerator: files.accelerator,
+      monotonicMs: () => performance.now(),
+    }),
   };
   const member = wireMember(base, machine);
   const system = wireSystem({ ...base, stateDirectory: options.stateDirectory, tls: identity.tls });
@@ -40,6 +52,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     ...unwiredHandlers(),
     ...networkRoutes(network),
     ...system.handlers,
+    ...files.handlers,
     ...member.handlers({
       leave: () =>
         leaveCluster({
@@ -56,7 +69,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     libvirtTunnel: unwired('take a VM from another host'),
     migrationTunnel: unwired('take a VM from another host'),
     serialLog: unwired('show a serial console'),
-    uploadImage: unwired('take an image'),
+    ...files.streams,
   };
   const doors = await openDoors(base, {
     handlers,
@@ -74,6 +87,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   system.start(base.retry);
   takeNames(base, system.setHostname);
   startDiscovery(base, member);
+  void files.accelerator().catch((error) => log.error('what guests run with is not known yet', error));
   every(base, 1_000, 'pairings', member.responder.sweep);
   every(base, 1_000, 'networks', network.tick);
   every(base, 5_000, 'load', async () => hub.publish({ kind: 'load', load: await member.facts.load() }));
