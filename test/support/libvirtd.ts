@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,13 +18,15 @@ const folders = {
 export type PrivateLibvirtd = {
   socketPath: string;
   directory: string;
-  pid: number;
-  /** what the daemon wrote, for a test that failed */
+  /** changes with each start */
+  readonly pid: number;
+  /** what the daemon wrote, and what its machines did: for a test that failed */
   log(): string;
-  /** ends the daemon as a crash would: no goodbye to its clients; its domains live on */
+  /** ends the daemon as a crash would: no goodbye to its clients; its machines live on */
   kill(): Promise<void>;
   /** starts it again after `kill`, over the same state */
   restart(): Promise<void>;
+  /** ends the daemon and all its machines, and leaves nothing behind */
   stop(): Promise<void>;
 };
 
@@ -32,39 +35,39 @@ const ended = (child: ChildProcess): Promise<void> =>
     ? Promise.resolve()
     : new Promise((resolve) => child.once('exit', () => resolve()));
 
-async function answers(socketPath: string): Promise<boolean> {
-  return await new Promise<boolean>((resolve) => {
-    const socket = createConnection(socketPath);
-    socket.once('connect', () => resolve(true));
+const answers = (socketPath: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = createConnection(socketPath, () => {
+      socket.destroy();
+      resolve(true);
+    });
     socket.once('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
   });
-}
 
-/**
- * A real libvirtd for one test, as root, in a mount namespace of its own: it shares no file with the machine's libvirt
- * nor with a second one, so that a test can migrate between two. Needs no systemd, no virtlogd, no polkit.
- */
-export async function startLibvirtd(options: { hostUuid?: string } = {}): Promise<PrivateLibvirtd> {
-  const directory = mkdtempSync(join(tmpdir(), 'trefoil-libvirtd-'));
-  const socketPath = join(directory, 'socket', 'libvirt-sock');
-  const logPath = join(directory, 'libvirtd.log');
-  for (const name of [...Object.keys(folders), 'socket']) mkdirSync(join(directory, name));
+/** Both namespace tools fork: what was asked for is their only child. */
+const childOf = (pid: number | undefined): number | undefined => {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return text === '' ? undefined : Number(text);
+};
+
+function configure(directory: string, socketDirectory: string, hostUuid: string): void {
+  for (const name of Object.keys(folders)) mkdirSync(join(directory, name));
   for (const path of Object.values(folders)) mkdirSync(path, { recursive: true });
+  mkdirSync(socketDirectory);
+  const lines = (...text: string[]): string => `${text.join('\n')}\n`;
   writeFileSync(
     join(directory, 'etc', 'libvirtd.conf'),
-    [
-      `unix_sock_dir = "${join(directory, 'socket')}"`,
+    lines(
+      `unix_sock_dir = "${socketDirectory}"`,
       'auth_unix_rw = "none"',
       'auth_unix_ro = "none"',
-      `host_uuid = "${options.hostUuid ?? crypto.randomUUID()}"`,
-      `log_outputs = "2:file:${logPath}"`,
-      '',
-    ].join('\n'),
+      `host_uuid = "${hostUuid}"`,
+      `log_outputs = "2:file:${join(directory, 'libvirtd.log')}"`,
+    ),
   );
   writeFileSync(
     join(directory, 'etc', 'qemu.conf'),
-    [
+    lines(
       'user = "root"',
       'group = "root"',
       'security_driver = "none"',
@@ -72,73 +75,81 @@ export async function startLibvirtd(options: { hostUuid?: string } = {}): Promis
       'namespaces = []',
       'stdio_handler = "file"',
       'remember_owner = 0',
-      '',
-    ].join('\n'),
+    ),
   );
   // The daemon wants its user to exist, though it is told to run QEMU as root.
-  for (const [file, line] of [
-    ['passwd', 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin'],
-    ['group', 'libvirt-qemu:x:64055:'],
-  ] as const)
-    writeFileSync(join(directory, file), `${readFileSync(join('/etc', file), 'utf8').trimEnd()}\n${line}\n`);
+  const own = (file: string, line: string): void =>
+    writeFileSync(join(directory, file), lines(readFileSync(join('/etc', file), 'utf8').trimEnd(), line));
+  own('passwd', 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin');
+  own('group', 'libvirt-qemu:x:64055:');
+}
+
+/**
+ * A real libvirtd for one test, as root, in mount and process namespaces of its own: it shares no file with the
+ * machine's libvirt nor with a second one, so that a test can migrate between two, and its machines end with it.
+ * Needs no systemd, no virtlogd, no polkit.
+ */
+export async function startLibvirtd(options: { hostUuid?: string } = {}): Promise<PrivateLibvirtd> {
+  const directory = mkdtempSync(join(tmpdir(), 'trefoil-libvirtd-'));
+  const socketPath = join(directory, 'socket', 'libvirt-sock');
+  configure(directory, join(directory, 'socket'), options.hostUuid ?? crypto.randomUUID());
+
   const mounts = [...Object.entries(folders), ['passwd', '/etc/passwd'], ['group', '/etc/group']].map(
     ([name, path]) => `mount --bind '${join(directory, name ?? '')}' ${path}`,
   );
-  const script = [
-    'set -e',
-    ...mounts,
-    `exec libvirtd -f '${join(directory, 'etc', 'libvirtd.conf')}' -p '${join(directory, 'libvirtd.pid')}'`,
-  ];
-  const start = async (): Promise<ChildProcess> => {
-    const child = spawn('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script.join('\n')], {
+  // The namespace's first process collects the machines that end; libvirtd waits for this.
+  const script = ['set -e', ...mounts, 'echo ready', 'sleep infinity & wait'].join('\n');
+  const unshare = ['--mount', '--propagation', 'private', '--pid', '--fork', '--mount-proc', '--kill-child'];
+  const house = spawn('unshare', [...unshare, 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(house.stdout, 'data');
+  const housePid = childOf(house.pid);
+
+  let nsenter: ChildProcess | undefined;
+  let pid = -1;
+  const start = async (): Promise<void> => {
+    const files = ['-f', join(directory, 'etc', 'libvirtd.conf'), '-p', join(directory, 'libvirtd.pid')];
+    const child = spawn('nsenter', ['-t', String(housePid), '-m', '-p', 'libvirtd', ...files], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
+    nsenter = child;
     let complaints = '';
-    child.stderr?.on('data', (chunk: Buffer) => {
+    child.stderr.on('data', (chunk: Buffer) => {
       complaints += chunk.toString();
     });
-    await eventually(
-      'libvirtd listens',
-      async () => {
-        if (child.exitCode !== null) throw new Error(`libvirtd ended: ${complaints}`);
-        return answers(socketPath);
-      },
-      { deadlineMs: 30_000 },
-    );
-    return child;
+    const listens = async (): Promise<boolean> => {
+      if (child.exitCode !== null) throw new Error(`libvirtd ended: ${complaints}`);
+      return await answers(socketPath);
+    };
+    await eventually('libvirtd listens', listens, { deadlineMs: 30_000 });
+    pid = childOf(child.pid) ?? -1;
   };
-
-  let child = await start();
-  const kill = async (): Promise<void> => {
-    child.kill('SIGKILL');
-    await ended(child);
-    rmSync(socketPath, { force: true });
-  };
+  await start();
   return {
     socketPath,
     directory,
     get pid() {
-      return child.pid ?? -1;
+      return pid;
     },
-    log: () => readFileSync(logPath, 'utf8'),
-    kill,
-    async restart() {
+    log: () =>
+      [
+        'libvirtd.log',
+        ...readdirSync(join(directory, 'log', 'qemu')).map((file) => join('log', 'qemu', file)),
+      ]
+        .map((file) => `--- ${file}\n${readFileSync(join(directory, file), 'utf8').slice(-4_000)}`)
+        .join('\n'),
+    async kill() {
+      process.kill(pid, 'SIGKILL');
+      nsenter?.kill('SIGCONT');
+      if (nsenter !== undefined) await ended(nsenter);
+      rmSync(socketPath, { force: true });
       rmSync(join(directory, 'libvirtd.pid'), { force: true });
-      child = await start();
     },
+    restart: start,
     async stop() {
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
-      await ended(child);
-      clearTimeout(timer);
-      // A test that failed may have left its virtual machines; each has its process id in a file.
-      const run = join(directory, 'run', 'qemu');
-      for (const file of readdirSync(run, { encoding: 'utf8' }).filter((name) => name.endsWith('.pid'))) {
-        try {
-          process.kill(Number(readFileSync(join(run, file), 'utf8')), 'SIGKILL');
-        } catch {
-          // it is gone already
-        }
+      // nsenter stops itself when its child is stopped, so it is not waited for but ended.
+      for (const child of [house, nsenter]) {
+        child?.kill('SIGKILL');
+        if (child !== undefined) await ended(child);
       }
       rmSync(directory, { recursive: true, force: true });
     },
