@@ -28,6 +28,7 @@ export type AppEnv = {
 };
 
 const managers: readonly CallerRole[] = ['engine', 'installer'];
+const refusalEveryMs = 2_000;
 const bodyLimits = { limitBytes: 2 * 1024 * 1024, deadlineMs: 30_000 };
 const honoPath = (path: string) => path.replaceAll(/\{(\w+)\}/g, ':$1');
 
@@ -37,16 +38,25 @@ export function makeApp(env: AppEnv, more: (app: Hono<Bindings>) => void): Hono<
   app.onError((error, c) => answerError(c, error, env.log));
   app.notFound((c) => answerError(c, noSuchRoute(c.req.method, c.req.path), env.log));
 
+  // Strangers may ask as often as they like; they may not fill the log.
+  let told = Number.NEGATIVE_INFINITY;
+  let untold = 0;
+  const tellRefusal = (c: ApiContext, caller: Caller, code: string) => {
+    const now = performance.now();
+    if (now - told < refusalEveryMs) {
+      untold++;
+      return;
+    }
+    const { method, path } = c.req;
+    env.log.warn('call refused', { method, path, caller: callerText(caller), code, untold });
+    told = now;
+    untold = 0;
+  };
   const allow = (c: ApiContext, roles: readonly CallerRole[]): Caller => {
     const caller = env.callerOf(c.env.incoming);
     const refusal = refusalOf(roles, caller, env.membership());
     if (refusal !== undefined) {
-      env.log.warn('call refused', {
-        method: c.req.method,
-        path: c.req.path,
-        caller: callerText(caller),
-        code: refusal.code,
-      });
+      tellRefusal(c, caller, refusal.code);
       throw refusal;
     }
     return caller;
