@@ -295,6 +295,21 @@ test('a second answer to the same call is garbage', () => {
   );
 });
 
+test('stream bytes that overtake their answer wait for it', () => {
+  const connection = new Connection();
+  const { serial } = connection.call(procedures.screenshot, { domain, screen: 0, flags: 0 });
+  const bytes = streamPacket(procedures.screenshot, serial, packetStatus.continue, 'pixels');
+  assert.equal(connection.feed(bytes), []);
+  assert.equal(
+    connection.feed(answerPacket(procedures.screenshot, serial, { mime: undefined })).map(({ kind }) => kind),
+    ['answer', 'stream-data'],
+  );
+  const other = connection.call(procedures.screenshot, { domain, screen: 0, flags: 0 });
+  const flood = streamPacket(procedures.screenshot, other.serial, packetStatus.continue, 'x');
+  const [event] = connection.feed(Buffer.concat(Array.from({ length: 65 }, () => flood)));
+  assert.is(event?.kind, 'garbage');
+});
+
 test('a stream that nobody wants any more is aborted when it opens', () => {
   const connection = new Connection();
   const { serial } = connection.call(procedures.screenshot, { domain, screen: 0, flags: 0 });

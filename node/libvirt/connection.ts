@@ -9,7 +9,8 @@
  *   is believed any more: there is no way to find the next packet's start, so the owner must close the connection.
  *
  * A stream's life: its call is answered, then STREAM packets flow under the same serial. CONTINUE carries bytes, an
- * empty CONTINUE is the end of what is read, OK closes (and is confirmed by OK), ERROR aborts.
+ * empty CONTINUE is the end of what is read, OK closes (and is confirmed by OK), ERROR aborts. The daemon answers and
+ * streams from two threads, so the first bytes may overtake the answer: they are held back until it is there.
  */
 import { type RemoteError, remoteError } from './errors.ts';
 import { type DaemonEvent, readEvent } from './events.ts';
@@ -44,7 +45,14 @@ export type ConnectionEvent =
   | { kind: 'garbage'; cause: GarbageError };
 
 type Phase = 'waiting' | 'forgotten' | 'streaming' | 'closing';
-type Call = { phase: Phase; procedure: Procedure<unknown, unknown> };
+type Call = {
+  phase: Phase;
+  procedure: Procedure<unknown, unknown>;
+  /** what its stream brought before its answer */
+  early: Packet[];
+};
+/** The daemon reads 256 KiB at a time; more than a few of these before the answer is no race any more. */
+const maxEarlyPackets = 64;
 
 const keepAlive = { ping: 1, pong: 2 } as const;
 const keepAlivePacket = (procedure: number): Buffer =>
@@ -91,7 +99,7 @@ export class Connection {
     if (packet.length > this.#maxBytes)
       throw new UnsendableError(`a call of ${packet.length} bytes; at most ${this.#maxBytes}`);
     const serial = this.#nextSerial();
-    this.#calls.set(serial, { phase: 'waiting', procedure });
+    this.#calls.set(serial, { phase: 'waiting', procedure, early: [] });
     return { serial, bytes: writeHeader(packet, this.#header(procedure, serial, packetType.call, 'ok')) };
   }
 
@@ -175,7 +183,7 @@ export class Connection {
         this.#takeMessage(header, payload, events);
         break;
       case packetType.stream:
-        this.#takeStream(header, payload, events);
+        this.#takeStream(packet, events);
         break;
       default:
         throw new GarbageError(`a packet of type ${header.type}, which only a client sends`);
@@ -215,6 +223,7 @@ export class Connection {
       events.push({ kind: 'late', serial, procedure });
       if (call.procedure.stream) events.push({ kind: 'send', bytes: this.streamAbort(serial) });
     }
+    for (const packet of call.early.splice(0)) this.#takeStream(packet, events);
   }
 
   #takeMessage(header: Header, payload: Buffer, events: ConnectionEvent[]): void {
@@ -236,12 +245,17 @@ export class Connection {
       });
   }
 
-  #takeStream(header: Header, payload: Buffer, events: ConnectionEvent[]): void {
+  #takeStream(packet: Packet, events: ConnectionEvent[]): void {
+    const { header, payload } = packet;
     const call = this.#callOf(header);
     const { serial } = header;
-    if (call.phase === 'waiting' || call.phase === 'forgotten')
-      throw new GarbageError(`stream bytes before the answer to ${call.procedure.name}`);
     const procedure = call.procedure.name;
+    if (!call.procedure.stream) throw new GarbageError(`stream bytes for ${procedure}`);
+    if (call.phase === 'waiting' || call.phase === 'forgotten') {
+      if (call.early.push(packet) > maxEarlyPackets)
+        throw new GarbageError(`too many stream bytes before the answer to ${procedure}`);
+      return;
+    }
     switch (header.status) {
       case packetStatus.continue:
         // Bytes that were on their way when we closed are nobody's.
