@@ -13,6 +13,17 @@ export function answerError(c: Context, thrown: unknown, log: Log): Response {
   return c.json(error.toBody(), statusOf(error));
 }
 
+/** What Hono cannot even make a request of (a Host header that is none, say). */
+export function answerUnreadable(thrown: unknown): Response {
+  const error = new AppError({
+    code: 'request.invalid',
+    family: 'invalid',
+    message: 'The request could not be understood.',
+    cause: thrown,
+  });
+  return Response.json(error.toBody(), { status: statusOf(error) });
+}
+
 export function invalid(what: string, error: z.ZodError): AppError {
   return new AppError({
     code: 'request.invalid',

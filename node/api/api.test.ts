@@ -181,6 +181,46 @@ test('what cannot be understood is refused with what is wrong, unknown things ar
   assert.match((await ask('GET', `/v1/tasks/${id}`)).text, new RegExp(id.toLowerCase()));
 });
 
+/** What the server says to bytes that are not quite HTTP; '' when it just hangs up. */
+function raw(world: Doors, bytes: string, certificate?: TestCertificate): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = tlsConnect({
+      host: '127.0.0.1',
+      port: world.port,
+      rejectUnauthorized: false,
+      ...(certificate === undefined ? {} : { key: certificate.key, cert: certificate.certificate }),
+    });
+    world.closers.push(() => socket.destroy());
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += String(chunk);
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(text));
+    socket.write(bytes);
+  });
+}
+
+test('a request that is none is answered in our words or not at all', async () => {
+  const world = await openWorld();
+  const bad = 'GET /v1/host HTTP/1.1\r\nhost: [fe80::1%eno1]:7440\r\nconnection: close\r\n\r\n';
+  assert.match(await raw(world, bad), /^HTTP\/1.1 400[\s\S]*request.invalid/);
+  assert.is(await raw(world, 'hello\r\n\r\n'), '');
+  assert.is(await raw(world, `GET /${'x'.repeat(100_000)} HTTP/1.1\r\n\r\n`), '');
+});
+
+test('strangers can keep each other out, but not the cluster', async () => {
+  const world = await openWorld();
+  let open = 0;
+  for (let i = 0; i < 80; i++) {
+    open++;
+    void raw(world, '').then(() => open--);
+  }
+  await eventually('the rest of them is closed', () => open === 64);
+  const engine = clientOf(world, await ca.issue({ role: 'engine' }));
+  assert.is((await engine('GET', '/v1/units')).status, 200);
+});
+
 test('logs of serial consoles and uploads of images pass through', async () => {
   const world = await openWorld();
   const ask = clientOf(world, await ca.issue({ role: 'engine' }));

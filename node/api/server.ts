@@ -27,6 +27,8 @@ export type TlsDoorEnv = {
 };
 
 const handshakeMs = 10_000;
+const mostStrangers = 64;
+const mostConnections = 4_096;
 const keepAliveMs = 180_000;
 
 /**
@@ -50,9 +52,15 @@ export async function openTlsDoor(env: TlsDoorEnv): Promise<Door & { port: numbe
   server.on('upgrade', env.listeners.upgrade);
 
   const open = new Set<Socket>();
+  let strangers = 0;
   server.on('secureConnection', (socket: TLSSocket) => {
     open.add(socket);
     socket.once('close', () => open.delete(socket));
+    if (socket.authorized) return;
+    // Whoever is on the network can connect; they can keep each other out, but not the cluster.
+    strangers++;
+    socket.once('close', () => strangers--);
+    if (strangers > mostStrangers) socket.destroy();
   });
 
   const stopListening = env.onIdentityChange(() => {
@@ -115,7 +123,7 @@ function tune(server: Server): void {
   // An image may take its time to come; JSON bodies have a deadline of their own (answer.ts).
   server.requestTimeout = 0;
   server.keepAliveTimeout = keepAliveMs;
-  server.maxConnections = 512;
+  server.maxConnections = mostConnections;
   server.on('clientError', (_, socket) => socket.destroy());
 }
 

@@ -1,5 +1,6 @@
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { answerUnreadable } from '../api/answer.ts';
 import { type AppEnv, type Bindings, makeApp } from '../api/app.ts';
 import { tlsCallerOf } from '../api/caller.ts';
 import { snapshotOf } from '../api/events.ts';
@@ -41,7 +42,7 @@ export async function openDoors(base: Base, of: DoorsOf): Promise<{ port: number
       log,
     };
     return {
-      request: getRequestListener(makeApp(env, more).fetch),
+      request: getRequestListener(makeApp(env, more).fetch, { errorHandler: answerUnreadable }),
       upgrade: (incoming, socket, head) => void answerUpgrade(env, incoming, socket, head),
     };
   };

@@ -5,6 +5,7 @@ import { Agent, type RequestOptions, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
+import { answerUnreadable } from '../../node/api/answer.ts';
 import { type AppEnv, makeApp } from '../../node/api/app.ts';
 import { tlsCallerOf } from '../../node/api/caller.ts';
 import { makeEventHub } from '../../node/api/events.ts';
@@ -81,7 +82,7 @@ export async function openDoors(
     log: silentLog,
   });
   const listeners = (one: AppEnv, more: Parameters<typeof makeApp>[1] = () => {}) => ({
-    request: getRequestListener(makeApp(one, more).fetch),
+    request: getRequestListener(makeApp(one, more).fetch, { errorHandler: answerUnreadable }),
     upgrade: (...args: Parameters<Listeners['upgrade']>) => void answerUpgrade(one, ...args),
   });
   const door = await openTlsDoor({
