@@ -1,0 +1,183 @@
+import { statfs } from 'node:fs/promises';
+import type { BrickPut, BrickStatus, HostDisk } from '../contract/disks.ts';
+import { AppError } from '../contract/error.ts';
+import type { Log } from '../log/log.ts';
+import {
+  ensureMountUnit,
+  type MountEnv,
+  type MountSpec,
+  removeMount,
+  startMount,
+} from '../systemd/mount-unit.ts';
+import { escapePath } from '../systemd/names.ts';
+import { type BrickRecord, type BrickStep, brickPath, planBrick } from './brick-decide.ts';
+import type { KnownBricks } from './describe.ts';
+import { type DisksEnv, type ProbeCache, readInventory } from './inventory.ts';
+import { parseMountinfo } from './observation.ts';
+
+export type BricksEnv = DisksEnv & {
+  mounts: MountEnv;
+  records: BrickRecords;
+  hasDeviceMapper(): Promise<boolean>;
+  makeFolder(path: string): Promise<void>;
+  newUuid(): string;
+  sizeOf(path: string): Promise<{ sizeMiB: number; freeMiB: number }>;
+  log: Log;
+};
+export type BrickRecords = {
+  all(): Promise<BrickRecord[]>;
+  /** durable when it returns */
+  put(record: BrickRecord): Promise<void>;
+  remove(name: string): Promise<void>;
+};
+
+export type Bricks = {
+  disks(): Promise<HostDisk[]>;
+  /** idempotent; refuses, with the disk untouched, whatever it is not sure to be allowed */
+  ensure(name: string, place: BrickPut['place']): Promise<BrickStatus>;
+  list(): Promise<BrickStatus[]>;
+  /** this host no longer counts it as its own: unmounted, what is on the disk stays; none there is success */
+  forget(name: string): Promise<void>;
+  /** at the agent's start: all that was made is mounted, also when /etc has lost the mount units */
+  restore(): Promise<void>;
+};
+
+const mkfsMs = 600_000; // a disk that takes discards slowly
+
+/** Bricks are there before glusterd asks for them, and a missing disk does not stop the boot. */
+const mountSpec = (name: string, uuid: string): MountSpec => ({
+  description: `Trefoil brick place ${name}`,
+  what: `UUID=${uuid}`,
+  where: brickPath(name),
+  type: 'xfs',
+  options: ['inode64', 'noatime'],
+  after: [`dev-disk-by\\x2duuid-${escapePath(uuid)}.device`],
+  wants: [`dev-disk-by\\x2duuid-${escapePath(uuid)}.device`],
+  before: ['glusterd.service'],
+  wantedBy: 'local-fs.target',
+  timeoutSeconds: 90,
+});
+
+export function knownBricks(records: readonly BrickRecord[]): KnownBricks {
+  const on = (kind: BrickRecord['kind']) => records.filter((record) => record.kind === kind);
+  return {
+    uuids: on('disk').flatMap((record) => ('uuid' in record ? [record.uuid] : [])),
+    lvmSerials: on('lvm-thin').flatMap((record) => ('serial' in record ? [record.serial] : [])),
+  };
+}
+
+export function makeBricks(env: BricksEnv): Bricks {
+  const cache: ProbeCache = new Map();
+  /** one change at a time: two PUTs must not both find the same disk free */
+  let queue: Promise<unknown> = Promise.resolve();
+
+  const inventory = async () => (await readInventory(env, knownBricks(await env.records.all()), cache)).disks;
+  const recordOf = async (name: string) => (await env.records.all()).find((record) => record.name === name);
+
+  async function isMounted(path: string): Promise<boolean> {
+    const mounts = parseMountinfo((await env.devices.readText('/proc/self/mountinfo')) ?? '');
+    return mounts.some((mount) => mount.mountPoint === path && mount.type === 'xfs');
+  }
+
+  async function mount(name: string, uuid: string): Promise<void> {
+    const path = brickPath(name);
+    await ensureMountUnit(env.mounts, mountSpec(name, uuid));
+    if (await isMounted(path)) return;
+    await startMount(env.mounts, path, 120_000);
+    if (!(await isMounted(path)))
+      throw new AppError({
+        code: 'brick.not-mounted',
+        family: 'unavailable',
+        message: `The brick place "${name}" was mounted, but it is not there.`,
+        remedy: 'See the log of its mount unit.',
+      });
+  }
+
+  async function carryOut(name: string, step: BrickStep): Promise<void> {
+    switch (step.do) {
+      case 'make-directory':
+        return env.makeFolder(brickPath(name));
+      case 'record':
+        return env.records.put(step.record);
+      case 'erase':
+        env.log.warn('disk: erased for a brick', { name, device: step.device });
+        await env.run(['wipefs', '--all', '--force', step.device], { timeoutMs: 60_000 });
+        return;
+      case 'run':
+        try {
+          await env.run(step.argv, { timeoutMs: mkfsMs });
+        } catch (error) {
+          if (step.mayFail === true) return;
+          throw new AppError({
+            code: 'brick.not-made',
+            family: 'unavailable',
+            message: `The brick place "${name}" could not be prepared: could not ${step.why}.`,
+            remedy: 'Check the disk; then try again, which begins anew.',
+            cause: error,
+          });
+        }
+        return;
+      case 'mount':
+        return mount(name, step.uuid);
+    }
+  }
+
+  async function status(record: BrickRecord): Promise<BrickStatus> {
+    const path = brickPath(record.name);
+    const mounted = record.kind === 'directory' || (await isMounted(path));
+    const size = mounted ? await env.sizeOf(path) : { sizeMiB: 0, freeMiB: 0 };
+    const serial = 'serial' in record ? { serial: record.serial } : {};
+    return { name: record.name, path, kind: record.kind, ...serial, mounted, ...size };
+  }
+
+  async function ensure(name: string, place: BrickPut['place']): Promise<BrickStatus> {
+    const steps = planBrick(name, place, {
+      disks: place.kind === 'disk' ? await inventory() : [],
+      record: await recordOf(name),
+      deviceMapper: await env.hasDeviceMapper(),
+      newUuid: env.newUuid(),
+    });
+    for (const step of steps) await carryOut(name, step);
+    const record = await recordOf(name);
+    if (record === undefined) throw new Error(`the brick place ${name} was not recorded`);
+    return status(record);
+  }
+
+  return {
+    disks: inventory,
+    ensure(name, place) {
+      const turn = queue.then(() => ensure(name, place));
+      queue = turn.catch(() => undefined);
+      return turn;
+    },
+    async list() {
+      return Promise.all((await env.records.all()).map(status));
+    },
+    async forget(name) {
+      const record = await recordOf(name);
+      if (record === undefined) return;
+      if (record.kind !== 'directory') await removeMount(env.mounts, brickPath(name));
+      await env.records.remove(name);
+      env.log.warn('brick place: forgotten', { name });
+    },
+    async restore() {
+      for (const record of await env.records.all()) {
+        if (record.kind === 'directory' || record.stage === 'making') continue;
+        try {
+          await mount(record.name, record.uuid);
+        } catch (error) {
+          env.log.error('brick place: not mounted', error, { name: record.name });
+        }
+      }
+    },
+  };
+}
+
+const mebibyte = 1024 * 1024;
+export async function sizeOf(path: string): Promise<{ sizeMiB: number; freeMiB: number }> {
+  const { blocks, bavail, bsize } = await statfs(path);
+  return {
+    sizeMiB: Math.floor((blocks * bsize) / mebibyte),
+    freeMiB: Math.floor((bavail * bsize) / mebibyte),
+  };
+}
