@@ -46,7 +46,7 @@ export async function buildEngineImage(from: string = dist): Promise<EngineImage
   const entry = await cached('engine-image', hash, async (dir) => {
     const path = join(dir, 'engine.raw');
     await makeImage(path, base, from);
-    await tool(['zstd', '-q', '-T0', '-9', path, '-o', `${path}.zst`], { timeoutMs: 600_000 });
+    await tool(['zstd', '-q', '-T0', '-3', path, '-o', `${path}.zst`], { timeoutMs: 600_000 });
     const facts = { version, bytes: (await stat(path)).size, sha256: await sha256Of(path) };
     await writeFile(join(dir, 'image.json'), `${JSON.stringify(facts)}\n`);
   });

@@ -12,6 +12,8 @@ import { parseSeed } from './seed.ts';
 
 const seedDisk = '/run/trefoil/seed';
 const say = (text: string) => stdout.write(`${text}\n`);
+/** As an error in the journal, which shows it on the console too. */
+const complain = (text: string) => say(`<3>${text}`);
 
 const applied = await readApplied(realEnv);
 try {
@@ -22,10 +24,10 @@ try {
   if (decision.action === 'apply') {
     await applySeed(realEnv, seed, sha256);
     say(`seed of generation ${seed.generation} applied`);
-  } else say(`seed of generation ${seed.generation} not applied: it is ${decision.why}`);
+  } else complain(`seed of generation ${seed.generation} not applied: it is ${decision.why}`);
 } catch (error) {
-  say(error instanceof AppError ? `${error.message} ${error.remedy ?? ''}` : errorChain(error));
+  complain(error instanceof AppError ? `${error.message} ${error.remedy ?? ''}` : errorChain(error));
   if (applied === undefined) exit(1);
   // safety: a machine that worked goes on with what it has
-  say(`going on with the seed of generation ${applied.generation}`);
+  complain(`going on with the seed of generation ${applied.generation}`);
 }
