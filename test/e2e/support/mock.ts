@@ -61,6 +61,12 @@ export async function startMock(world: World, options: { port?: number; root?: s
     show(make('running', 0.3));
     const { id } = make('running', 0);
     setTimeout(() => {
+      if (title.startsWith('Delete')) {
+        world.vms = world.vms.filter((one) => one.id !== vm.id);
+        tell({ kind: 'vm-gone', id: vm.id });
+        show({ ...make('done', 1), id });
+        return;
+      }
       const { jobId: _, ...rest } = world.vms.find((one) => one.id === vm.id) ?? vm;
       const index = world.vms.findIndex((one) => one.id === vm.id);
       world.vms[index] = { ...rest, ...after };
@@ -147,6 +153,8 @@ export async function startMock(world: World, options: { port?: number; root?: s
     const [, id = '', verb = ''] = /^\/vms\/([^/]+)(?:\/(.*))?$/.exec(at) ?? [];
     const vm = world.vms.find((one) => one.id === id);
     if (vm !== undefined) {
+      if (method === 'DELETE')
+        return answer(202, { jobId: job(`Delete ${vm.name}`, vm, { state: 'deleting' }, {}) });
       if (verb === 'placement')
         return answer(200, {
           hosts: world.hosts.map((host) => ({
