@@ -36,7 +36,10 @@ async function readStdin(): Promise<string> {
 const killed = (command: Command): FormationEnv['checkpoint'] => {
   const at = command.name === 'form' ? command.killAt : undefined;
   return async (step, when) => {
-    if (at?.step === step && at.when === when) kill(pid, 'SIGKILL');
+    if (at?.step !== step) return;
+    if (at.when === when) kill(pid, 'SIGKILL');
+    else if (typeof at.when === 'object' && when === 'before')
+      setTimeout(() => kill(pid, 'SIGKILL'), at.when.during).unref();
   };
 };
 

@@ -1,6 +1,9 @@
 import { parseArgs } from 'node:util';
 import { AppError } from '../../node/contract/error.ts';
 
+/** `during`: so many milliseconds after the step was begun */
+export type KillPlace = { step: string; when: 'before' | 'after' | { during: number } };
+
 export type Command =
   | { name: 'help' }
   | { name: 'version' }
@@ -13,7 +16,7 @@ export type Command =
       dryRun: boolean;
       json: boolean;
       stopAfter: string | undefined;
-      killAt: { step: string; when: 'before' | 'after' } | undefined;
+      killAt: KillPlace | undefined;
     }
   | { name: 'status'; json: boolean }
   | { name: 'undo'; json: boolean }
@@ -46,7 +49,7 @@ const wrong = (message: string): AppError =>
     remedy: 'See "trefoil-installer --help".',
   });
 
-/** Hidden: `--stop-after STEP` ends a formation in an orderly way, `--kill-at STEP:before|after` as a crash would. */
+/** Hidden: `--stop-after STEP` ends a formation in an orderly way, `--kill-at STEP:before|after|MS` as a crash would. */
 export function parseCommand(argv: readonly string[]): Command {
   let parsed: ReturnType<typeof parse>;
   try {
@@ -116,9 +119,12 @@ function parse(argv: readonly string[]) {
   });
 }
 
-function parsePlace(text: string): { step: string; when: 'before' | 'after' } {
+function parsePlace(text: string): KillPlace {
   const [step, when] = text.split(':');
-  if (step === undefined || step === '' || (when !== 'before' && when !== 'after'))
-    throw wrong('--kill-at wants STEP:before or STEP:after.');
-  return { step, when };
+  const during = Number(when);
+  if (step !== undefined && step !== '' && when !== undefined) {
+    if (when === 'before' || when === 'after') return { step, when };
+    if (Number.isInteger(during) && during >= 0) return { step, when: { during } };
+  }
+  throw wrong('--kill-at wants STEP:before, STEP:after or STEP:MILLISECONDS.');
 }

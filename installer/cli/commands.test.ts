@@ -48,7 +48,7 @@ test('calls that make no sense are refused with a sentence', () => {
     ['frm', 'There is no command "frm".'],
     ['validate', '"validate" takes the name of one file.'],
     ['status --live', '"status" knows no option --live.'],
-    ['form --kill-at x', '--kill-at wants STEP:before or STEP:after.'],
+    ['form --kill-at x', '--kill-at wants STEP:before, STEP:after or STEP:MILLISECONDS.'],
     ['form --nonsense', "Unknown option '--nonsense'."],
   ] as const) {
     let told = '';

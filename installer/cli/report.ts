@@ -28,6 +28,8 @@ export function jsonReport(out: Output): Report {
 const clearLine = '\r\u001b[K';
 const titleWidth = 46;
 
+const took = ({ seconds = 0 }: { seconds?: number }): string => `${seconds.toFixed(1)} s`.padStart(8);
+
 /** A line a step; on a terminal the running step is shown on the last line. Steps tell details only when they last. */
 export function textReport(out: Output, err: Output): Report {
   let shown = false;
@@ -59,10 +61,9 @@ export function textReport(out: Output, err: Output): Report {
       case 'running':
         return passing(`${running} ...  ${left}`);
       case 'done':
-      case 'undone': {
-        const time = `${(event.seconds ?? 0).toFixed(1)} s`.padStart(8);
-        return line(`${number}  ${event.title.padEnd(titleWidth)} ${time}   ${left}`.trimEnd());
-      }
+        return line(`${number}  ${event.title.padEnd(titleWidth)} ${took(event)}   ${left}`.trimEnd());
+      case 'undone':
+        return line(`${number}  undo: ${event.title.padEnd(titleWidth)} ${took(event)}`);
       case 'already':
         return line(`${number}  ${event.title.padEnd(titleWidth)}  already   ${left}`.trimEnd());
       case 'failed':

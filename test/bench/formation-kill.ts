@@ -1,0 +1,120 @@
+/**
+ * `node test/bench/formation-kill.ts [--hosts 3] [--keep] [--prefix kill]`: a real formation in a lab of its own, killed
+ * (SIGKILL) before, during and after each step and started again each time. Prints what became of each; at the end the
+ * cluster must be formed, its engine ready. Needs `npm run build` and the images (`npm run up` builds them).
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { argv, exit, stdout } from 'node:process';
+import { parseArgs } from 'node:util';
+import { buildEngineImage } from '../../appliance/build.ts';
+import { buildGuestImage } from '../../image/guest/build.ts';
+import { buildHostTree } from '../../image/host/build.ts';
+import { readAuthority, waitForEngine } from '../lab/engine.ts';
+import { adminPassword, labAnswers, waitForBanners } from '../lab/form.ts';
+import { type Lab, type LabHost, openLab } from '../lab/lab.ts';
+import { engineAddress, repoRoot } from '../lab/plan.ts';
+import { fillProduct } from '../lab/product.ts';
+
+const { values } = parseArgs({
+  args: argv.slice(2),
+  options: {
+    hosts: { type: 'string', default: '3' },
+    prefix: { type: 'string', default: 'kill' },
+    keep: { type: 'boolean', default: false },
+  },
+});
+const say = (text: string) => void stdout.write(`${text}\n`);
+const answerFile = '/run/lab-answers.json';
+const installer = ['/usr/lib/trefoil/node', '/usr/lib/trefoil/trefoil-installer.mjs'];
+
+type Run = { step: string; when: string; seconds: number; exit: number; did: string };
+type StepEvent = { event: string; id: string; state: string };
+
+async function startLab(): Promise<Lab> {
+  const lab = await openLab({ prefix: values.prefix, hosts: Number(values.hosts) });
+  const { tree } = await buildHostTree();
+  const engine = await buildEngineImage();
+  const guest = await buildGuestImage();
+  const images = {
+    engine: [engine.path, engine.compressedPath, join(dirname(engine.path), 'image.json')],
+    guests: { 'trefoil-guest': guest.path },
+  };
+  await lab.start({ tree, product: (folder) => fillProduct(folder, images) });
+  await Promise.all(lab.hosts.map((host) => host.waitBooted()));
+  return lab;
+}
+
+/** One run of the installer: which steps it said it did, and how it ended. */
+async function run(
+  host: LabHost,
+  ...more: string[]
+): Promise<{ events: StepEvent[]; exit: number; seconds: number }> {
+  const began = performance.now();
+  const { stdout: text, exitCode } = await host.exec([...installer, 'form', '--json', ...more], {
+    okExitCodes: [1, 137],
+    timeoutMs: 15 * 60_000,
+  });
+  const events = text
+    .trim()
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line): StepEvent => JSON.parse(line));
+  const failed = events.find((event) => event.event === 'error');
+  if (failed !== undefined) throw new Error(JSON.stringify(failed));
+  return { events, exit: exitCode, seconds: (performance.now() - began) / 1000 };
+}
+
+const didIn = (events: readonly StepEvent[]): string =>
+  events
+    .filter((event) => event.event === 'step' && event.state !== 'running')
+    .map((event) => `${event.id}${event.state === 'already' ? ' (was done)' : ''}`)
+    .join(', ');
+
+async function killEverywhere(first: LabHost): Promise<Run[]> {
+  const dry = await run(first, '--answers', answerFile, '--dry-run');
+  const result = dry.events.at(-1) as unknown as { plan: { steps: { id: string; seconds: number }[] } };
+  const runs: Run[] = [];
+  for (const { id, seconds } of result.plan.steps)
+    for (const when of ['before', String(Math.round(20 + seconds * 100)), 'after']) {
+      const place = ['--answers', answerFile, '--kill-at', `${id}:${when}`, '--stop-after', id];
+      const { events, exit: code, seconds: took } = await run(first, ...place);
+      const label = /^\d/.test(when) ? `${when} ms in` : when;
+      runs.push({ step: id, when: label, seconds: took, exit: code, did: didIn(events) });
+      say(
+        `${id.padEnd(16)} ${label.padEnd(12)} exit ${String(code).padEnd(4)} ${took.toFixed(1).padStart(6)} s  ${didIn(events)}`,
+      );
+      // It was over before the shot, so there is nothing left to be killed after it.
+      if (code === 0) break;
+    }
+  return runs;
+}
+
+async function main(): Promise<void> {
+  const lab = await startLab();
+  const [first] = lab.hosts;
+  if (first === undefined) throw new Error('no host');
+  try {
+    const password = await adminPassword(lab.plan);
+    const answers = labAnswers(lab.plan, await waitForBanners(lab), password);
+    await first.write(answerFile, JSON.stringify(answers), 0o600);
+    const runs = await killEverywhere(first);
+    const last = await run(first, '--answers', answerFile);
+    say(`the last run: exit ${last.exit}, ${last.seconds.toFixed(1)} s  ${didIn(last.events)}`);
+    const port = await lab.forward(engineAddress, 443);
+    const engine = { url: `https://127.0.0.1:${port}`, ca: await readAuthority(lab) };
+    const health = await waitForEngine(engine, 60_000);
+    say(`${runs.length} kills; the engine is ready, version ${health.version}`);
+    const folder = join(repoRoot, '.lab');
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, 'formation-kill.json'), `${JSON.stringify(runs, undefined, 1)}\n`);
+  } catch (error) {
+    await lab.logs(join(repoRoot, '.lab', `logs-${values.prefix}`));
+    throw error;
+  } finally {
+    if (!values.keep) await lab.stop();
+  }
+}
+
+await main();
+exit(0);
