@@ -95,6 +95,12 @@ export function libvirtClient(caller: Caller) {
     async xml(domain: DomainRef, flags = 0, options?: CallOptions): Promise<string> {
       return (await caller.call(procedures.getXml, onDomain(domain, flags), options)).xml;
     },
+    /** The element of this XML namespace in the domain's metadata. */
+    async metadata(domain: DomainRef, namespace: string, options?: CallOptions): Promise<string> {
+      // 2: an element, not the title or the description
+      const args = { domain, type: 2, uri: namespace, flags: 0 };
+      return (await caller.call(procedures.getMetadata, args, options)).metadata;
+    },
 
     /** The statistics of all running domains in one call; one that is busy does not hold up the others. */
     async allStats(groups: number, options?: CallOptions): Promise<DomainStats[]> {

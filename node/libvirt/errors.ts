@@ -39,6 +39,7 @@ const meanings: Readonly<Record<number, Meaning>> = {
   69: { code: 'libvirt.migrated-not-persistent', family: 'conflict' },
   72: { code: 'libvirt.no-snapshot', family: 'missing' },
   74: { code: 'libvirt.argument-not-supported', family: 'invalid' },
+  80: { code: 'libvirt.no-metadata', family: 'missing' },
   78: { code: 'libvirt.aborted', family: 'conflict' },
   81: { code: 'libvirt.migration-unsafe', family: 'conflict' },
   83: { code: 'libvirt.block-copy-active', family: 'conflict', retry: 'later' },
