@@ -111,7 +111,7 @@ export const engineAnswerSchema = z.strictObject({
   names: z.array(certificateNameSchema).max(32).default([]),
   memoryMiB: z.number().int().min(1024).max(65_536).default(2048),
   cpus: z.number().int().min(1).max(32).default(2),
-  systemDiskMiB: z.number().int().min(1024).max(1_048_576).default(8192),
+  systemDiskMiB: z.number().int().min(1024).max(1_048_576).default(4096),
   dataDiskMiB: z.number().int().min(2048).max(4_194_304).default(32_768),
 });
 

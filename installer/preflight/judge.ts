@@ -29,6 +29,7 @@ export function judge(answers: Answers, reports: readonly HostReport[]): Problem
       ...chooseDisks(report.answer, report.info.disks).problems,
     ]),
     ...judgeNetworks(answers, reports),
+    ...judgeVirtualization(reports),
     ...judgeCpus(reports),
     ...judgeBricks(reports),
   ];
@@ -92,15 +93,6 @@ function judgeMeasures(report: HostReport, answers: Answers): Problem[] {
         'Add memory, or take another host.',
       ),
     );
-  if (info.cpu.accelerator === 'tcg')
-    problems.push(
-      warning(
-        at(report),
-        'host.no-kvm',
-        `${answer.name} has no hardware virtualization, so VMs run very slowly on it.`,
-        'Switch on VT-x or AMD-V (SVM) in its firmware.',
-      ),
-    );
   return [...problems, ...judgeSystemDisk(report)];
 }
 
@@ -129,6 +121,21 @@ function judgeSystemDisk({ answer, report }: HostReport): Problem[] {
           reason,
           'It works, but a faster system disk makes the cluster quicker.',
         ),
+  ];
+}
+
+/** Told once: it is often the same on all hosts. */
+function judgeVirtualization(reports: readonly HostReport[]): Problem[] {
+  const slow = reports.filter(({ info }) => info.cpu.accelerator === 'tcg').map(({ answer }) => answer.name);
+  const who = slow.length === reports.length && slow.length > 1 ? 'No host' : slow.join(', ');
+  if (slow.length === 0) return [];
+  return [
+    warning(
+      'hosts',
+      'host.no-kvm',
+      `${who === 'No host' ? 'No host has' : `${who} ${slow.length === 1 ? 'has' : 'have'} no`} hardware virtualization, so VMs run very slowly there.`,
+      'Switch on VT-x or AMD-V (SVM) in the firmware.',
+    ),
   ];
 }
 
