@@ -1,0 +1,153 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import type { NodeHandlers } from '../api/handlers.ts';
+import { mountPutSchema, type VolumeStatus } from '../contract/storage.ts';
+import { accepted } from '../files/accepted.ts';
+import { makeCli } from '../gluster/cli.ts';
+import { ensureMount, type MountsEnv, removeMount } from '../gluster/mounts.ts';
+import { deleteVolume, ensurePeers, ensureVolume, listPeers } from '../gluster/volumes.ts';
+import { makeWatch } from '../gluster/watch.ts';
+import type { Units } from '../systemd/units.ts';
+import { isMountPoint, volumesDirectory } from '../vms/volume-path.ts';
+import { type Base, every } from './base.ts';
+import { untilDone } from './retry.ts';
+
+const glusterd = 'glusterd.service';
+const watchMs = 10_000;
+
+export type Storage = {
+  handlers: Pick<
+    NodeHandlers,
+    'getPeers' | 'putPeers' | 'getVolumes' | 'putVolume' | 'deleteVolume' | 'putMount' | 'deleteMount'
+  >;
+  latest(): VolumeStatus[];
+  /** brings about what was told before this start, and watches */
+  start(): void;
+  leave: readonly { what: string; undo(): Promise<void> }[];
+};
+
+/**
+ * Peers, volumes and mounts: the room `gluster` behind the contract's routes. glusterd is enabled by the first request
+ * that needs it: a host without a cluster opens no port but the agent's.
+ */
+export function wireStorage(
+  base: Base,
+  env: { units: Units; isDirectoryBrick(path: string): Promise<boolean> },
+): Storage {
+  const { run, clock, log, hub, now, notice, options } = base;
+  const cli = makeCli({ run, clock, log });
+  const volumes = { cli, clock, log };
+  const mounts: MountsEnv = {
+    run,
+    log,
+    isMounted: async (path) => isMountPoint(await readFile('/proc/self/mountinfo', 'utf8'), path),
+  };
+  const mountPath = (volume: string) => join(volumesDirectory, volume);
+  const mountsFolder = join(options.stateDirectory, 'accepted', 'mounts');
+  const mountOf = (volume: string) =>
+    accepted(join(mountsFolder, `${volume}.json`), mountPutSchema, `the mount of ${volume}`);
+  const watch = makeWatch({
+    ...volumes,
+    run,
+    mounts,
+    mountPath,
+    now,
+    notice,
+    seen: (status) => hub.publish({ kind: 'volume', status }),
+  });
+  let running: Promise<void> | undefined;
+
+  const ensureGlusterd = async () => {
+    await env.units.enable([glusterd]);
+    await env.units.start(glusterd);
+  };
+  const isUsed = async () => (await env.units.status(glusterd)).activeState === 'active';
+  const acceptedMounts = async (): Promise<string[]> =>
+    (await readdir(mountsFolder).catch(() => []))
+      .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
+      .map((name) => name.slice(0, -'.json'.length));
+  const mountAgain = async (volume: string) => {
+    const told = await mountOf(volume).get();
+    if (told === undefined) return;
+    const [first, ...others] = told.value.servers;
+    if (first !== undefined) await ensureMount(mounts, volume, mountPath(volume), [first, ...others]);
+  };
+  const tick = async () => {
+    if (!(await isUsed())) return;
+    for (const volume of await acceptedMounts())
+      await mountAgain(volume).catch((error) => log.error('a volume is not mounted', error, { volume }));
+    await watch.tick();
+  };
+
+  return {
+    latest: watch.latest,
+    handlers: {
+      getPeers: async () => ((await isUsed()) ? listPeers(volumes) : []),
+      putPeers: async ({ body }) => {
+        await ensureGlusterd();
+        return ensurePeers(volumes, body.addresses, ownAddresses());
+      },
+      getVolumes: async () => {
+        if (!(await isUsed())) return [];
+        if (watch.latest().length === 0) await watch.tick();
+        return watch.latest();
+      },
+      putVolume: async ({ params: { name }, body }) => {
+        await ensureGlusterd();
+        const own = ownAddresses();
+        const mine = body.bricks.filter(({ address }) => own.has(address));
+        const directories = await Promise.all(mine.map(({ path }) => env.isDirectoryBrick(path)));
+        await ensureVolume(volumes, name, body, { forceRoot: directories.includes(true) });
+        return watch.look(name);
+      },
+      deleteVolume: async ({ params: { name } }) => {
+        if (await isUsed()) await deleteVolume(volumes, name);
+        watch.forget(name);
+        return undefined;
+      },
+      putMount: async ({ params: { name }, body }) => {
+        await ensureGlusterd();
+        await mountOf(name).accept(body.generation, body);
+        await mountAgain(name);
+        return watch.look(name);
+      },
+      deleteMount: async ({ params: { name } }) => {
+        await mountOf(name).forget();
+        await removeMount(mounts, mountPath(name));
+        return undefined;
+      },
+    },
+    start: () => {
+      void untilDone(base.retry, 'volumes', tick);
+      every(base, watchMs, 'volumes', () => {
+        running ??= tick().finally(() => {
+          running = undefined;
+        });
+        return running;
+      });
+    },
+    leave: [
+      {
+        what: 'volumes',
+        undo: async () => {
+          for (const volume of await acceptedMounts()) {
+            await mountOf(volume).forget();
+            await removeMount(mounts, mountPath(volume));
+          }
+          await env.units.disable([glusterd]);
+          await env.units.stop(glusterd);
+          for (const status of watch.latest()) watch.forget(status.name);
+        },
+      },
+    ],
+  };
+}
+
+function ownAddresses(): ReadonlySet<string> {
+  return new Set(
+    Object.values(networkInterfaces())
+      .flatMap((addresses) => addresses ?? [])
+      .map(({ address }) => address),
+  );
+}
