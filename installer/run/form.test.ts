@@ -17,7 +17,7 @@ const test = suite('formation');
 let directory = '';
 let count = 0;
 test.before(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'formation-'));
+  directory = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'formation-'));
 });
 test.after(() => rm(directory, { recursive: true }));
 

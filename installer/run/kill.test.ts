@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +19,7 @@ const stride = process.env['FULL'] === '1' ? 1 : 13;
 let directory = '';
 let count = 0;
 test.before(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'formation-'));
+  directory = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'formation-'));
 });
 test.after(() => rm(directory, { recursive: true }));
 
@@ -96,11 +97,13 @@ async function undisturbed() {
   return { points, shape: shape(world) };
 }
 
-test('killed at each step, before and after its work, it finishes when started again', async () => {
+test('killed at each step, it finishes when started again', async () => {
   const want = await undisturbed();
   const steps = want.points.filter((point) => !point.startsWith('request'));
   assert.ok(steps.length >= 40, `${steps.length} places`);
-  for (const place of steps) {
+  // Before a step is hardly other than after the one before it: all of those only with FULL=1.
+  const tried = steps.filter((place) => stride === 1 || place.endsWith(':after'));
+  for (const place of tried) {
     const world = await newWorld();
     const where = folder();
     assert.is(await runOnce(world, where, { at: (point) => point === place }), 'killed', place);
