@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { NodeHandlers } from '../api/handlers.ts';
@@ -137,6 +137,9 @@ export function wireStorage(
           }
           await env.units.disable([glusterd]);
           await env.units.stop(glusterd);
+          // What glusterd knows of the old pool would keep this host from joining another one. Bricks are not touched.
+          for (const name of ['vols', 'peers', 'glusterd.info'])
+            await rm(join('/var/lib/glusterd', name), { recursive: true, force: true });
           for (const status of watch.latest()) watch.forget(status.name);
         },
       },
