@@ -79,7 +79,8 @@ function disks(spec: VmSpec, host: DomainHost): Xml[] {
   const disk = (of: VmDisk, path: string): Xml =>
     xml(
       'disk',
-      { type: 'file', device: 'disk' },
+      // QEMU has no read-only SATA disk; what is meant is an ISO image in its drive.
+      { type: 'file', device: of.readOnly && of.bus === 'sata' ? 'cdrom' : 'disk' },
       xml('driver', {
         name: 'qemu',
         type: of.format,
@@ -100,14 +101,15 @@ function disks(spec: VmSpec, host: DomainHost): Xml[] {
   const { cloudInit, seedVolume } = spec;
   if (cloudInit === undefined || seedVolume === undefined) return all;
   const path = seedPath(spec.id);
+  // A guest that was given no virtio disk may not know virtio. A drive cannot hold it: FAT has sectors of 512 bytes.
+  const bus = spec.disks.some((of) => of.bus === 'virtio') || spec.disks.length === 0 ? 'virtio' : 'sata';
   const seed: VmDisk = {
     serial: 'cidata',
     volume: seedVolume,
     path,
     format: 'raw',
-    readOnly: true,
-    // A guest that was given no virtio disk may not know virtio.
-    bus: spec.disks.some((of) => of.bus === 'virtio') || spec.disks.length === 0 ? 'virtio' : 'sata',
+    readOnly: bus === 'virtio',
+    bus,
   };
   return [...all, disk(seed, onVolume(host.paths, seedVolume, path))];
 }

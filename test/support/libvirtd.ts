@@ -20,6 +20,8 @@ export type PrivateLibvirtd = {
   directory: string;
   /** changes with each start */
   readonly pid: number;
+  /** where a path of one of its own folders is for everyone else */
+  outside(path: string): string;
   /** what the daemon wrote, and what its machines did: for a test that failed */
   log(): string;
   /** ends the daemon as a crash would: no goodbye to its clients; its machines live on */
@@ -89,14 +91,28 @@ function configure(directory: string, socketDirectory: string, hostUuid: string)
  * machine's libvirt nor with a second one, so that a test can migrate between two, and its machines end with it.
  * Needs no systemd, no virtlogd, no polkit.
  */
-export async function startLibvirtd(options: { hostUuid?: string } = {}): Promise<PrivateLibvirtd> {
+export async function startLibvirtd(
+  options: {
+    hostUuid?: string;
+    /** more folders that it sees as its own, e.g. /run/trefoil */
+    own?: readonly string[];
+  } = {},
+): Promise<PrivateLibvirtd> {
   const directory = mkdtempSync(join(tmpdir(), 'trefoil-libvirtd-'));
   const socketPath = join(directory, 'socket', 'libvirt-sock');
   configure(directory, join(directory, 'socket'), options.hostUuid ?? crypto.randomUUID());
 
-  const mounts = [...Object.entries(folders), ['passwd', '/etc/passwd'], ['group', '/etc/group']].map(
-    ([name, path]) => `mount --bind '${join(directory, name ?? '')}' ${path}`,
-  );
+  const own = (options.own ?? []).map((path, index) => ({ path, name: `own-${index}` }));
+  for (const { path, name } of own) {
+    mkdirSync(path, { recursive: true });
+    mkdirSync(join(directory, name));
+  }
+  const mounts = [
+    ...Object.entries(folders).map(([name, path]) => ({ name, path })),
+    { name: 'passwd', path: '/etc/passwd' },
+    { name: 'group', path: '/etc/group' },
+    ...own,
+  ].map(({ name, path }) => `mount --bind '${join(directory, name)}' ${path}`);
   // The namespace's first process collects the machines that end; libvirtd waits for this.
   const script = ['set -e', ...mounts, 'echo ready', 'sleep infinity & wait'].join('\n');
   const unshare = ['--mount', '--propagation', 'private', '--pid', '--fork', '--mount-proc', '--kill-child'];
@@ -129,6 +145,10 @@ export async function startLibvirtd(options: { hostUuid?: string } = {}): Promis
     directory,
     get pid() {
       return pid;
+    },
+    outside(path) {
+      const folder = own.find((one) => path.startsWith(`${one.path}/`));
+      return folder === undefined ? path : join(directory, folder.name, path.slice(folder.path.length));
     },
     log: () =>
       [
