@@ -7,16 +7,18 @@ import { volumeSchema } from './storage.ts';
 import { vmSchema } from './vms.ts';
 
 /** A fact in the past tense, kept in the database and shown to people. GET /api/v1/events?after=&limit= (JSON page). */
-export const eventSchema = z.object({
-  id: z.number().int(),
-  at: timestampSchema,
-  severity: z.enum(['info', 'warning', 'error']),
-  code: z.string(),
-  message: z.string(),
-  subject: z.object({ kind: z.string(), id: z.string(), name: z.string() }).optional(),
-  user: z.string().optional(),
-  jobId: z.uuid().optional(),
-});
+export const eventSchema = z
+  .object({
+    id: z.number().int(),
+    at: timestampSchema,
+    severity: z.enum(['info', 'warning', 'error']),
+    code: z.string(),
+    message: z.string(),
+    subject: z.object({ kind: z.string(), id: z.string(), name: z.string() }).optional(),
+    user: z.string().optional(),
+    jobId: z.uuid().optional(),
+  })
+  .meta({ id: 'Event' });
 
 /**
  * GET /api/v1/events with `Accept: text/event-stream`: what changes, as it happens. After (re)connecting, `hello` is

@@ -24,25 +24,27 @@ export const jobStepSchema = z.object({
   state: z.enum(['waiting', 'running', 'done', 'failed', 'undoing', 'undone', 'skipped']),
   detail: z.string(),
 });
-export const jobSchema = z.object({
-  id: jobIdSchema,
-  kind: z.string(),
-  /** "Create VM web01" */
-  title: z.string(),
-  state: jobStateSchema,
-  /** 0..1 over the whole job */
-  progress: z.number().min(0).max(1),
-  secondsLeft: z.number().optional(),
-  steps: z.array(jobStepSchema),
-  subject: z
-    .object({ kind: z.enum(['vm', 'host', 'image', 'volume']), id: z.string(), name: z.string() })
-    .optional(),
-  user: z.string(),
-  canCancel: z.boolean(),
-  error: errorBodySchema.shape.error.optional(),
-  createdAt: timestampSchema,
-  endedAt: timestampSchema.optional(),
-});
+export const jobSchema = z
+  .object({
+    id: jobIdSchema,
+    kind: z.string(),
+    /** "Create VM web01" */
+    title: z.string(),
+    state: jobStateSchema,
+    /** 0..1 over the whole job */
+    progress: z.number().min(0).max(1),
+    secondsLeft: z.number().optional(),
+    steps: z.array(jobStepSchema),
+    subject: z
+      .object({ kind: z.enum(['vm', 'host', 'image', 'volume']), id: z.string(), name: z.string() })
+      .optional(),
+    user: z.string(),
+    canCancel: z.boolean(),
+    error: errorBodySchema.shape.error.optional(),
+    createdAt: timestampSchema,
+    endedAt: timestampSchema.optional(),
+  })
+  .meta({ id: 'Job' });
 export type JobState = z.infer<typeof jobStateSchema>;
 export type JobStep = z.infer<typeof jobStepSchema>;
 export type Job = z.infer<typeof jobSchema>;

@@ -73,28 +73,30 @@ export const vmNameSchema = z
     'letters, digits, dots, hyphens; starting and ending with a letter or digit',
   );
 
-export const vmSchema = z.object({
-  id: vmIdSchema,
-  name: vmNameSchema,
-  description: z.string(),
-  state: vmStateSchema,
-  /** why, a plain sentence; empty when there is nothing to say */
-  reason: z.string(),
-  cpus: z.number().int(),
-  memoryMiB: z.number().int(),
-  disks: z.array(vmDiskSchema),
-  nics: z.array(vmNicSchema),
-  image: z.object({ id: imageIdSchema, name: z.string() }).optional(),
-  host: z.object({ id: hostIdSchema, name: nameSchema }).optional(),
-  /** the engine's own VM: shown, never changed from here */
-  isEngine: z.boolean(),
-  cpuBusyPercent: z.number().optional(),
-  memoryUsedMiB: z.number().optional(),
-  createdAt: timestampSchema,
-  startedAt: timestampSchema.optional(),
-  /** the job that is at work on it */
-  jobId: z.uuid().optional(),
-});
+export const vmSchema = z
+  .object({
+    id: vmIdSchema,
+    name: vmNameSchema,
+    description: z.string(),
+    state: vmStateSchema,
+    /** why, a plain sentence; empty when there is nothing to say */
+    reason: z.string(),
+    cpus: z.number().int(),
+    memoryMiB: z.number().int(),
+    disks: z.array(vmDiskSchema),
+    nics: z.array(vmNicSchema),
+    image: z.object({ id: imageIdSchema, name: z.string() }).optional(),
+    host: z.object({ id: hostIdSchema, name: nameSchema }).optional(),
+    /** the engine's own VM: shown, never changed from here */
+    isEngine: z.boolean(),
+    cpuBusyPercent: z.number().optional(),
+    memoryUsedMiB: z.number().optional(),
+    createdAt: timestampSchema,
+    startedAt: timestampSchema.optional(),
+    /** the job that is at work on it */
+    jobId: z.uuid().optional(),
+  })
+  .meta({ id: 'Vm' });
 
 export const vmCreateSchema = z.strictObject({
   name: vmNameSchema,

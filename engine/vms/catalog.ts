@@ -30,6 +30,10 @@ export class Catalog {
     this.#sorted = records.map((record) => ({ key: keyOf(record), id: record.id })).sort(byKey);
   }
 
+  /** by a job's lock, `vm:<id>` */
+  byKey = (key: string): VmRecord | undefined =>
+    // What is no id of a VM is not found.
+    key.startsWith('vm:') ? this.#byId.get(key.slice(3) as VmId) : undefined;
   get = (id: VmId): VmRecord | undefined => this.#byId.get(id);
   all = (): IterableIterator<VmRecord> => this.#byId.values();
   size = (): number => this.#byId.size;

@@ -1,0 +1,90 @@
+import type { VmId } from '../../node/contract/ids.ts';
+import type { NewEvent } from '../events/store.ts';
+import type { HostEntry, HostsEnv } from '../hosts/hosts.ts';
+import type { Change } from '../hosts/observe.ts';
+import type { Changes } from '../live/changes.ts';
+import type { Catalog } from '../vms/catalog.ts';
+import { hostKey, vmKey } from '../vms/env.ts';
+import type { World } from './world.ts';
+
+export type HeedEnv = {
+  changes: Changes;
+  catalog: Catalog;
+  world(): World;
+  reconcile(id: VmId): void;
+  record(event: NewEvent): Promise<void>;
+};
+
+/** What follows from what hosts tell: who waits is woken, who watches is told, what differs is reconciled. */
+export function heed(env: HeedEnv): Pick<HostsEnv, 'onState' | 'onChange'> {
+  const lost = new WeakSet<HostEntry>();
+  const touched = (id: VmId): void => {
+    env.changes.notify(vmKey(id));
+    env.world().tellVm(id);
+    env.reconcile(id);
+  };
+  return {
+    onState(entry, vms) {
+      env.changes.notify(hostKey(entry.record.id));
+      env.world().tellHost(entry);
+      const ids = new Set(vms);
+      for (const record of env.catalog.all()) if (record.hostId === entry.record.id) ids.add(record.id);
+      for (const id of ids) touched(id);
+      for (const name of entry.picture?.volumes.keys() ?? []) env.world().tellVolume(name);
+      tellState(env, entry, lost);
+    },
+    onChange(entry, change) {
+      apply(env, entry, change, touched);
+    },
+  };
+}
+
+function apply(env: HeedEnv, entry: HostEntry, change: Change, touched: (id: VmId) => void): void {
+  switch (change.kind) {
+    case 'vm':
+      touched(change.id);
+      break;
+    case 'vm-usage':
+      for (const id of change.ids) env.world().tellVm(id);
+      break;
+    case 'volume':
+      env.world().tellVolume(change.name);
+      break;
+    case 'task':
+      env.changes.notify(`task:${change.task.id}`);
+      break;
+    case 'load':
+      env.world().tellHost(entry);
+      break;
+    case 'notice': {
+      const { severity, code, message } = change.notice;
+      void env.record({ severity, code, message, subject: subjectOf(entry) });
+      break;
+    }
+    case 'unit':
+      break;
+  }
+}
+
+const subjectOf = ({ record }: HostEntry) => ({ kind: 'host', id: record.id, name: record.name });
+
+/** People are told when a host is lost and when it is back; that it is being connected to is no news. */
+function tellState(env: HeedEnv, entry: HostEntry, lost: WeakSet<HostEntry>): void {
+  const { name } = entry.record;
+  if (entry.state === 'unreachable' && !lost.has(entry) && entry.record.membership === 'member') {
+    lost.add(entry);
+    void env.record({
+      severity: 'error',
+      code: 'host.unreachable',
+      message: `${name} cannot be reached: ${entry.reason}`,
+      subject: subjectOf(entry),
+    });
+  } else if (entry.state === 'online' && lost.delete(entry)) {
+    void env.record({
+      severity: 'info',
+      code: 'host.online',
+      message: `${name} is online again.`,
+      subject: subjectOf(entry),
+    });
+  }
+}

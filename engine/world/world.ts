@@ -1,0 +1,140 @@
+import type { VmId } from '../../node/contract/ids.ts';
+import type { ClusterFacts } from '../cluster/facts.ts';
+import type { LiveMessage } from '../contract/events.ts';
+import type { Overview } from '../contract/health.ts';
+import type { Volume } from '../contract/storage.ts';
+import type { Vm } from '../contract/vms.ts';
+import type { HostEntry, Hosts } from '../hosts/hosts.ts';
+import { hostView } from '../hosts/view.ts';
+import type { Hub } from '../live/hub.ts';
+import { overviewOf } from '../overview/decide.ts';
+import type { Candidate } from '../scheduler/decide.ts';
+import { mergeVolume, type VolumeSight } from '../storage/volumes.ts';
+import { candidatesOf } from '../vms/candidates.ts';
+import type { Catalog } from '../vms/catalog.ts';
+import { vmKey } from '../vms/env.ts';
+import type { VmRecord } from '../vms/model.ts';
+import type { Reconciler } from '../vms/reconcile.ts';
+import { stateOf, type VmSight, vmView } from '../vms/view.ts';
+
+export type WorldEnv = {
+  hosts: Hosts;
+  catalog: Catalog;
+  facts: ClusterFacts;
+  hub: Hub;
+  jobOn(lock: string): { id: string; kind: string } | undefined;
+  strays: Reconciler['strays'];
+  twice: Reconciler['twice'];
+};
+
+/** What the API shows, made from what is recorded, what hosts report and what jobs are doing; and told when it changes. */
+export class World {
+  readonly #env: WorldEnv;
+
+  constructor(env: WorldEnv) {
+    this.#env = env;
+  }
+
+  vm = (record: VmRecord): Vm => vmView(record, this.#sight(record));
+
+  #sight(record: VmRecord): VmSight {
+    const entry = record.hostId === null ? undefined : this.#env.hosts.get(record.hostId);
+    return {
+      host:
+        entry === undefined
+          ? undefined
+          : {
+              name: entry.record.name,
+              state: entry.state,
+              reason: entry.reason,
+              seen: entry.picture !== undefined,
+            },
+      status: entry?.picture?.vms.get(record.id),
+      usage: entry?.picture?.usage.get(record.id),
+      job: this.#env.jobOn(vmKey(record.id)),
+    };
+  }
+
+  candidates = (): Candidate[] => {
+    const { hosts, catalog, facts } = this.#env;
+    return candidatesOf(
+      hosts.all().filter(({ record }) => !facts.isWitness(record.id)),
+      catalog.all(),
+      facts.networks,
+    );
+  };
+
+  volume = (name: string): Volume | undefined => {
+    const { hosts, facts } = this.#env;
+    const sights = hosts.online().flatMap(({ record, picture }): VolumeSight[] => {
+      const status = picture?.volumes.get(name);
+      return status === undefined
+        ? []
+        : [{ hostName: record.name, storageAddress: record.storageAddress, status }];
+    });
+    const forVms = facts.volumes.find((each) => each.name === name)?.forVms ?? false;
+    const nameOf = (address: string) =>
+      hosts.all().find(({ record }) => record.storageAddress === address)?.record.name ?? address;
+    return mergeVolume(name, forVms, sights, nameOf);
+  };
+
+  volumes = (): Volume[] => {
+    const names = new Set(this.#env.facts.volumes.map(({ name }) => name));
+    for (const { picture } of this.#env.hosts.online())
+      for (const name of picture?.volumes.keys() ?? []) names.add(name);
+    return [...names].sort().flatMap((name) => this.volume(name) ?? []);
+  };
+
+  overview = (): Overview => {
+    const { hosts, catalog, facts, strays, twice } = this.#env;
+    return overviewOf({
+      hosts: hosts.all().map(hostView),
+      volumes: this.volumes(),
+      vms: [...catalog.all()].map((record) => ({
+        id: record.id,
+        name: record.name,
+        hostId: record.hostId ?? undefined,
+        memoryMiB: record.hardware.memoryMiB,
+        ...stateOf(record, this.#sight(record)),
+      })),
+      etcd: facts.etcd(),
+      strays: [...strays.values()].filter(({ told }) => told),
+      twice: [...twice].map(([id, hostNames]) => ({
+        id,
+        name: catalog.get(id)?.name ?? '',
+        hostNames,
+      })),
+    });
+  };
+
+  tellVm(id: VmId): void {
+    const { hub, catalog } = this.#env;
+    hub.publish(vmKey(id), (): LiveMessage => {
+      const record = catalog.get(id);
+      return record === undefined ? { kind: 'vm-gone', id } : { kind: 'vm', vm: this.vm(record) };
+    });
+    this.tellOverview();
+  }
+  tellHost(entry: HostEntry): void {
+    this.#env.hub.publish(`host:${entry.record.id}`, () => ({ kind: 'host', host: hostView(entry) }));
+    this.tellOverview();
+  }
+  tellVolume(name: string): void {
+    this.#env.hub.publish(`volume:${name}`, () => {
+      const volume = this.volume(name);
+      return volume === undefined ? undefined : { kind: 'volume', volume };
+    });
+    this.tellOverview();
+  }
+
+  /** Made of everything, so it is told by its loop, at most once a second, when something has changed. */
+  #overviewIsOld = true;
+  tellOverview(): void {
+    this.#overviewIsOld = true;
+  }
+  flushOverview(): void {
+    if (!this.#overviewIsOld || this.#env.hub.watchers() === 0) return;
+    this.#overviewIsOld = false;
+    this.#env.hub.publish('overview', () => ({ kind: 'overview', overview: this.overview() }));
+  }
+}
