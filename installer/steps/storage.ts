@@ -1,6 +1,6 @@
 import { AppError } from '../../node/contract/error.ts';
 import type { GlusterVolumePut, VolumeStatus } from '../../node/contract/storage.ts';
-import { firstOf, type PlanVolume, runnersOf } from '../plan/model.ts';
+import { firstOf, type PlanHost, type PlanVolume, runnersOf } from '../plan/model.ts';
 import { agentOf, late, need, type StepContext, type StepWork, until } from './model.ts';
 
 const peersMs = 60_000;
@@ -17,7 +17,16 @@ const allConnected = async (context: StepContext): Promise<true | undefined> => 
 export const peers: StepWork = {
   isDone: async (context) => (await allConnected(context)) === true,
   run: async (context) => {
-    const first = agentOf(context, firstOf(context.plan));
+    const { plan } = context;
+    const first = agentOf(context, firstOf(plan));
+    // A host serves storage from its first such request on: naming only itself, it is ready to be found by the others.
+    await Promise.all(
+      plan.hosts
+        .filter((host) => !host.first)
+        .map((host) =>
+          agentOf(context, host).call('putPeers', { body: { addresses: [host.storageAddress] } }),
+        ),
+    );
     await first.call('putPeers', { body: { addresses: storageAddressesOf(context) } });
     await until(
       context,
@@ -103,6 +112,14 @@ export const volume: StepWork = {
   },
 };
 
+const complaintOf = (host: PlanHost, name: string, status: VolumeStatus | undefined): string[] => {
+  if (status === undefined) return [`${host.name} does not know the volume ${name}.`];
+  if (!status.mounted) return [`${host.name} has not mounted the volume ${name}.`];
+  return status.state === 'healthy'
+    ? []
+    : [`On ${host.name} the volume ${name} is ${status.state}: ${status.summary}`];
+};
+
 /** Where a volume is not as it must be, each in a sentence; none: all hosts see all volumes whole. */
 export async function sickVolumes(context: StepContext): Promise<string[]> {
   const { plan } = context;
@@ -110,36 +127,42 @@ export async function sickVolumes(context: StepContext): Promise<string[]> {
     runnersOf(plan).map(async (host) => ({ host, volumes: await agentOf(context, host).call('getVolumes') })),
   );
   return seen.flatMap(({ host, volumes }) =>
-    plan.volumes.flatMap(({ name }) => {
-      const status: VolumeStatus | undefined = volumes.find((each) => each.name === name);
-      if (status === undefined) return [`${host.name} does not know the volume ${name}.`];
-      if (!status.mounted) return [`${host.name} has not mounted the volume ${name}.`];
-      return status.state === 'healthy'
-        ? []
-        : [`On ${host.name} the volume ${name} is ${status.state}: ${status.summary}`];
+    plan.volumes.flatMap(({ name }) =>
+      complaintOf(
+        host,
+        name,
+        volumes.find((each) => each.name === name),
+      ),
+    ),
+  );
+}
+
+/** Mounts all, or looks anew where it is mounted: unlike the list of volumes, the answer is of now. */
+async function mountAll(context: StepContext): Promise<string[]> {
+  const { plan } = context;
+  const seen = await Promise.all(
+    runnersOf(plan).map(async (host) => {
+      const others = plan.hosts.filter((other) => other !== host).map((other) => other.storageAddress);
+      const body = { generation: 1, servers: [host.storageAddress, ...others] };
+      const agent = agentOf(context, host);
+      const found: string[] = [];
+      for (const { name } of plan.volumes)
+        found.push(...complaintOf(host, name, await agent.call('putMount', { params: { name }, body })));
+      return found;
     }),
   );
+  return seen.flat();
 }
 
 export const mounts: StepWork = {
   isDone: async (context) => (await sickVolumes(context)).length === 0,
   run: async (context) => {
-    const { plan } = context;
-    await Promise.all(
-      runnersOf(plan).map(async (host) => {
-        const others = plan.hosts.filter((other) => other !== host).map((other) => other.storageAddress);
-        for (const { name } of plan.volumes)
-          await agentOf(context, host).call('putMount', {
-            params: { name },
-            body: { generation: 1, servers: [host.storageAddress, ...others] },
-          });
-      }),
-    );
     let sick: string[] = [];
     await until(
       context,
       {
         deadlineMs: healthyMs,
+        everyMs: 1_000,
         otherwise: () =>
           new AppError({
             code: 'volume.unhealthy',
@@ -149,7 +172,7 @@ export const mounts: StepWork = {
           }),
       },
       async () => {
-        sick = await sickVolumes(context);
+        sick = await mountAll(context);
         if (sick.length > 0) context.detail(sick[0] ?? '');
         return sick.length === 0 ? true : undefined;
       },

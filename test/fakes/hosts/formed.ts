@@ -63,6 +63,8 @@ export async function formWorld(
   const [firstHost] = world.hosts;
   if (first === undefined || firstHost === undefined) throw new Error('a cluster needs a host');
   const all = world.hosts.map((_, index) => storageAddress(index));
+  for (const [index, client] of clients.entries())
+    await client.call('putPeers', { body: { addresses: all.slice(index, index + 1) } });
   await first.call('putPeers', { body: { addresses: all } });
   for (const name of ['engine', 'data']) {
     const brickHosts = all.length >= 3 ? all.slice(0, 3) : all.slice(0, 1);

@@ -150,6 +150,7 @@ export const hostHandlers: Pick<Handlers, Names> = {
     host.kept = {
       network: networkBefore ?? host.kept.network,
       bricks: new Map(),
+      gluster: false,
       peers: new Set(),
       mounts: new Map(),
       vms: new Map(),

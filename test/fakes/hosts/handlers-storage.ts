@@ -223,10 +223,11 @@ export const storageHandlers: Pick<Handlers, Names> = {
       })),
   putPeers: async ({ world, host, body }) => {
     await takes(world, 1_500);
+    host.kept.gluster = true;
     for (const address of body.addresses) {
       if (addressesOf(host).includes(address)) continue;
       const other = hostByAddress(world, address);
-      if (other === undefined || !other.powered || host.unreachable.has(address))
+      if (other?.powered !== true || !other.kept.gluster || host.unreachable.has(address))
         throw refuse('unavailable', 'gluster.peer-unreachable', `Nothing answers at ${address}.`);
     }
     // A probe is known to the whole pool.
@@ -242,6 +243,7 @@ export const storageHandlers: Pick<Handlers, Names> = {
   putVolume: async ({ world, host, params, body }) => {
     const name = params['name'] ?? '';
     await takes(world, 3_000);
+    host.kept.gluster = true;
     const present = world.volumes.get(name);
     needGeneration(body.generation, present?.put.generation, `The volume ${name}`);
     const stranger = hasPeers(world, host, body);
@@ -276,6 +278,7 @@ export const storageHandlers: Pick<Handlers, Names> = {
 
   putMount: async ({ world, host, params, body }) => {
     await takes(world, 800);
+    host.kept.gluster = true;
     const volume = volumeOf(world, params['name']);
     needGeneration(body.generation, host.kept.mounts.get(volume.name)?.generation, 'The mount');
     if (!volume.put.allowedAddresses.some((address) => addressesOf(host).includes(address)))

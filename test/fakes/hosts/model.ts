@@ -74,6 +74,8 @@ export type FakeHost = {
     time?: TimePut;
     etcd?: EtcdPut;
     bricks: Map<string, BrickStatus & { generation: number }>;
+    /** serves storage: from the first request for peers, volumes or mounts on */
+    gluster: boolean;
     peers: Set<string>;
     mounts: Map<string, MountPut>;
     vms: Map<VmId, FakeVm>;
@@ -176,6 +178,7 @@ export async function makeFakeHost(options: HostOptions, now: Date): Promise<Fak
     kept: {
       network: { generation: 0, state: 'default', networks: [], nics },
       bricks: new Map(),
+      gluster: false,
       peers: new Set(),
       mounts: new Map(),
       vms: new Map(),
