@@ -14,12 +14,15 @@ import { connectBus } from './systemd/connection.ts';
 import { makeTasks } from './tasks/registry.ts';
 import { type AgentOptions, type Base, every } from './wiring/base.ts';
 import { wireConsole } from './wiring/console.ts';
+import { wireDisks } from './wiring/disks.ts';
 import { openDoors } from './wiring/doors.ts';
 import { wireFiles } from './wiring/files.ts';
 import { makeUsableModels } from './wiring/machine.ts';
 import { type Member, wireMember } from './wiring/member.ts';
 import { untilDone } from './wiring/retry.ts';
+import { wireStorage } from './wiring/storage.ts';
 import { wireSystem } from './wiring/system.ts';
+import { wireVms } from './wiring/vms.ts';
 
 export type Agent = { port: number; close(): Promise<void> };
 
@@ -31,12 +34,14 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const files = wireFiles({
     ...base,
     stateDirectory: options.stateDirectory,
-    // told apart by VMs once they are part of the agent
-    usedBy: () => undefined,
+    usedBy: (path) => vms.usedBy(path),
   });
+  const system = wireSystem({ ...base, stateDirectory: options.stateDirectory, tls: identity.tls });
+  const disks = wireDisks(base, { units: system.units });
+  const storage = wireStorage(base, { units: system.units, isDirectoryBrick: disks.isDirectoryBrick });
   const machine = {
-    disks: async () => [],
-    fsync: unwired('measure its disk'),
+    disks: disks.disks,
+    fsync: disks.fsync,
     accelerator: files.accelerator,
     usableModels: makeUsableModels({
       log,
@@ -45,31 +50,38 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     }),
   };
   const member = wireMember(base, machine);
-  const system = wireSystem({ ...base, stateDirectory: options.stateDirectory, tls: identity.tls });
   const network = wireNetwork(base, member);
+  const vms = await wireVms(base, { accelerator: files.accelerator, bridgeOf: network.bridgeOf });
 
   const handlers: NodeHandlers = {
     ...unwiredHandlers(),
     ...networkRoutes(network),
     ...system.handlers,
+    ...disks.handlers,
+    ...storage.handlers,
     ...files.handlers,
+    ...vms.handlers,
     ...member.handlers({
       leave: () =>
         leaveCluster({
-          runningVms: async () => [],
-          steps: [...system.leave, { what: 'networks', undo: network.reset }],
+          runningVms: async () => vms.running(),
+          steps: [
+            ...vms.leave,
+            ...storage.leave,
+            ...disks.leave,
+            ...system.leave,
+            { what: 'networks', undo: network.reset },
+          ],
           forget: identity.leave,
         }),
       power: system.power,
     }),
   };
   const streams: StreamHandlers = {
-    console: unwired('show a console'),
-    serial: unwired('show a serial console'),
     libvirtTunnel: unwired('take a VM from another host'),
     migrationTunnel: unwired('take a VM from another host'),
-    serialLog: unwired('show a serial console'),
     ...files.streams,
+    ...vms.streams,
   };
   const doors = await openDoors(base, {
     handlers,
@@ -78,6 +90,8 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     present: [
       async () => tasks.list().map((task) => ({ kind: 'task', task })),
       async () => [{ kind: 'load', load: await member.facts.load() }],
+      async () => storage.latest().map((status) => ({ kind: 'volume', status })),
+      async () => vms.present(),
       async () => (await system.unitStates()).map((status) => ({ kind: 'unit', status })),
     ],
   });
@@ -85,6 +99,9 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   wireConsole(base, member);
   await network.start().catch((error) => log.error('networks not applied', error));
   system.start(base.retry);
+  disks.start();
+  storage.start();
+  vms.start();
   takeNames(base, system.setHostname);
   startDiscovery(base, member);
   void files.accelerator().catch((error) => log.error('what guests run with is not known yet', error));
@@ -103,7 +120,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     close: async () => {
       stop();
       member.initiator.close();
-      await Promise.all([doors.close(), tasks.close(), member.discovery.stop().catch(() => {})]);
+      await Promise.all([doors.close(), tasks.close(), vms.close(), member.discovery.stop().catch(() => {})]);
       base.bus.close();
     },
   };

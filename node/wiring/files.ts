@@ -15,7 +15,7 @@ import { systemVolumes } from '../vms/volume-path.ts';
 const engineImage = '/usr/lib/trefoil/engine/engine.raw.zst';
 const guestImage = '/usr/lib/trefoil/images/trefoil-guest.qcow2';
 /** Debian's libvirt-qemu, the same on every host: the image sets it, Gluster volumes are owned by it. */
-const qemuUser = { uid: 64055, gid: 64055 };
+export const qemuUser = { uid: 64055, gid: 64055 };
 
 export type FilesEnv = {
   stateDirectory: string;

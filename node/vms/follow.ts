@@ -1,0 +1,207 @@
+import type { Clock } from '../clock/clock.ts';
+import type { VmId } from '../contract/ids.ts';
+import type { VmStatistics } from '../contract/vms.ts';
+import type { DomainStats, LibvirtClient } from '../libvirt/client.ts';
+import { lifecycleOf, statsGroup } from '../libvirt/constants.ts';
+import type { DaemonEvent } from '../libvirt/events.ts';
+import type { DomainRef } from '../libvirt/procedures/shapes.ts';
+import type { Log } from '../log/log.ts';
+import type { Book, Entry } from './book.ts';
+import type { VmMetadata } from './metadata.ts';
+import { endingWhileAway, nothing, sightAfter } from './model.ts';
+import { sightOf, statisticsOf, wantedStats } from './observe.ts';
+
+export type FollowEnv = {
+  book: Book;
+  libvirt: Pick<LibvirtClient, 'allStats' | 'resume'>;
+  /** what a domain of ours carries about itself; undefined when it is none of ours */
+  metadataOf(client: ResyncClient, ref: DomainRef): Promise<VmMetadata | undefined>;
+  notice(severity: 'info' | 'warning' | 'error', code: string, message: string): void;
+  clock: Clock;
+  now(): Date;
+  log: Log;
+};
+export type ResyncClient = Pick<LibvirtClient, 'allStats' | 'metadata'>;
+
+/** The room's eyes and ears: keeps the book in line with libvirt, by its events and by looking. Orders nothing. */
+export type Follow = {
+  /** after every (re)connection, before any other call */
+  resync(client: ResyncClient): Promise<void>;
+  event(event: DaemonEvent): void;
+  /** the connection is lost; told only when it stays so */
+  down(): void;
+  up(): void;
+  /** every few seconds: statistics, what events may have missed, and paused VMs whose storage may be back */
+  tick(): Promise<void>;
+  statistics(): VmStatistics[];
+};
+
+const lostAfterMs = 10_000;
+const tryAgainMs = 10_000;
+
+export function makeFollow(env: FollowEnv): Follow {
+  const { book, libvirt, clock, log } = env;
+  const strangers = new Set<string>();
+  const triedMs = new Map<VmId, number>();
+  let downSince: number | undefined;
+  let statistics: VmStatistics[] = [];
+
+  const stranger = (ref: DomainRef) => {
+    if (strangers.has(ref.uuid)) return;
+    strangers.add(ref.uuid);
+    env.notice(
+      'warning',
+      'vm.unknown-domain',
+      `A virtual machine runs on this host that Trefoil did not start: ${ref.name} (${ref.uuid}). It is left alone.`,
+    );
+  };
+
+  /** A domain whose record was lost, or that arrived, says itself what it is. */
+  const adopt = async (client: ResyncClient, ref: DomainRef): Promise<Entry | undefined> => {
+    const metadata = await env.metadataOf(client, ref).catch((error) => {
+      log.error('a domain does not say what it is', error, { domain: ref.uuid });
+      return undefined;
+    });
+    if (metadata === undefined || metadata.spec.id !== ref.uuid) return undefined;
+    const entry = book.add({
+      ...metadata,
+      power: 'running',
+      last: { state: 'alive', bootId: book.bootId },
+    });
+    await book.save(entry);
+    env.notice(
+      'warning',
+      'vm.adopted',
+      `${metadata.spec.name} runs here although this host had no record of it; it is known again.`,
+    );
+    return entry;
+  };
+
+  /** `words` of before the question: what was heard since is newer than the answer. */
+  const takeIn = (seen: readonly DomainStats[], words: ReadonlyMap<string, number>) => {
+    const there = new Set<string>();
+    for (const { domain, values } of seen) {
+      there.add(domain.uuid);
+      const entry = book.find(domain.uuid);
+      if (entry === undefined) continue;
+      const sight = sightOf(values);
+      if (sight !== undefined && entry.words === words.get(entry.id)) book.hear(entry, sight, domain);
+    }
+    for (const entry of book.all()) {
+      if (there.has(entry.id) || entry.words !== words.get(entry.id)) continue;
+      if (
+        entry.sight !== undefined ||
+        (entry.record.last.state === 'alive' && entry.doing.kind === 'nothing')
+      )
+        book.ended(entry, endingWhileAway(entry.record.last, book.bootId));
+    }
+  };
+  const wordsNow = () => new Map(book.all().map(({ id, words }) => [id as string, words]));
+
+  const resync = async (client: ResyncClient): Promise<void> => {
+    const words = wordsNow();
+    const seen = await client.allStats(statsGroup.state);
+    for (const { domain } of seen)
+      if (book.find(domain.uuid) === undefined && (await adopt(client, domain)) === undefined)
+        stranger(domain);
+    takeIn(seen, new Map([...wordsNow(), ...words]));
+    book.know('present');
+    for (const entry of book.all()) {
+      if (entry.record.expectedFrom === undefined || entry.doing.kind !== 'nothing') continue;
+      // It was on its way here when this agent ended: it has arrived, or it never will.
+      if (entry.sight?.state === 'running') await arrived(entry);
+      else if (entry.sight === undefined) await book.remove(entry, 'It did not arrive.');
+    }
+  };
+
+  const arrived = async (entry: Entry) => {
+    const { expectedFrom: _, ...record } = entry.record;
+    book.change(entry, { record, doing: nothing });
+    await book.save(entry);
+  };
+
+  const lifecycle = (entry: Entry, ref: DomainRef, event: number, detail: number) => {
+    const what = lifecycleOf(event, detail);
+    const after = sightAfter(what.name, what.detail);
+    log.info(`libvirt says: ${what.name} (${what.detail})`, { vm: entry.id });
+    if (after === undefined) return;
+    if ('gone' in after) {
+      book.ended(entry, after.gone);
+      return;
+    }
+    book.hear(entry, after.sight, ref);
+    if (what.name === 'suspended' && what.detail === 'disk error')
+      env.notice(
+        'error',
+        'vm.paused-by-storage',
+        `${entry.record.spec.name} stands still because its storage does not answer.`,
+      );
+  };
+
+  /** QEMU does the failed write again when it is let go on; if storage is still away it stands still again. */
+  const tryAgain = async (entry: Entry) => {
+    if (entry.sight?.state !== 'paused' || entry.sight.reason !== 'disk error' || entry.ref === undefined) {
+      triedMs.delete(entry.id);
+      return;
+    }
+    const tried = triedMs.get(entry.id);
+    if (tried !== undefined && clock.now() - tried < tryAgainMs) return;
+    triedMs.set(entry.id, clock.now());
+    // The first look only starts the clock.
+    if (tried === undefined) return;
+    log.info('a VM that stands still for its storage is let go on', { vm: entry.id });
+    await libvirt.resume(entry.ref).catch((error) => log.error('it cannot go on', error, { vm: entry.id }));
+  };
+
+  return {
+    resync,
+    event: (event) => {
+      if (event.kind === 'closing') return;
+      const entry = book.find(event.domain.uuid);
+      if (entry === undefined) return;
+      switch (event.kind) {
+        case 'lifecycle':
+          lifecycle(entry, event.domain, event.event, event.detail);
+          break;
+        case 'reboot':
+          log.info('libvirt says: rebooted', { vm: entry.id });
+          if (entry.doing.kind === 'asked-to-end') book.change(entry, { doing: nothing });
+          break;
+        case 'io-error-reason':
+          log.warn(`libvirt says: I/O error (${event.reason})`, { vm: entry.id, disk: event.alias });
+          break;
+        default:
+          break;
+      }
+    },
+    down: () => {
+      downSince ??= clock.now();
+    },
+    up: () => {
+      downSince = undefined;
+    },
+    tick: async () => {
+      if (downSince !== undefined) {
+        if (book.knowledge() === 'present' && clock.now() - downSince >= lostAfterMs) book.know('lost');
+        return;
+      }
+      if (book.knowledge() !== 'present') return;
+      const words = wordsNow();
+      const seen = await libvirt.allStats(wantedStats);
+      takeIn(seen, words);
+      const at = env.now();
+      statistics = seen.flatMap(({ domain, values }) => {
+        const entry = book.find(domain.uuid);
+        if (entry === undefined) stranger(domain);
+        return entry === undefined ? [] : [statisticsOf(entry.id, values, at)];
+      });
+      if (statistics.length > 0) book.publish({ kind: 'vm-statistics', statistics });
+      for (const entry of book.all()) {
+        if (entry.doing.kind === 'asked-to-end' && clock.now() >= entry.doing.untilMs)
+          book.change(entry, { doing: nothing });
+        await tryAgain(entry);
+      }
+    },
+    statistics: () => statistics,
+  };
+}

@@ -1,0 +1,73 @@
+import { chown, mkdir, stat } from 'node:fs/promises';
+import type { Run } from '../command/run.ts';
+import { AppError } from '../contract/error.ts';
+import type { VmSpec } from '../contract/vms.ts';
+import { nvramPath, onVolume, type VmPaths } from './paths.ts';
+import { ensureCloudInitSeed, removeCloudInitSeed } from './seed.ts';
+import { requireMounted, resolveOnVolume, type VolumeEnv } from './volume-path.ts';
+
+export type PrepareEnv = VolumeEnv & {
+  run: Run;
+  paths: VmPaths;
+  /** whom QEMU runs as: libvirt is told not to change owners, so that no host takes a disk from another's hands */
+  qemuUser: { uid: number; gid: number };
+};
+
+async function requireDisk(env: PrepareEnv, spec: VmSpec, disk: VmSpec['disks'][number]): Promise<void> {
+  const path = resolveOnVolume(env.volumesDirectory, disk.volume, disk.path);
+  const { uid, gid } = env.qemuUser;
+  try {
+    const owner = await stat(path);
+    if (owner.uid !== uid || owner.gid !== gid) await chown(path, uid, gid);
+  } catch (cause) {
+    const missing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    throw new AppError({
+      code: missing ? 'disk.missing' : 'disk.unreadable',
+      family: missing ? 'missing' : 'unavailable',
+      message: missing
+        ? `${spec.name} has a disk that is not on the volume ${disk.volume}: ${disk.path}.`
+        : `The volume ${disk.volume} does not give ${spec.name} its disk ${disk.path}.`,
+      retry: missing ? 'never' : 'other-host',
+      cause,
+    });
+  }
+}
+
+/** Before a domain starts or arrives here: its disks are there and QEMU may open them, its seed is written. */
+export async function prepareVm(env: PrepareEnv, spec: VmSpec): Promise<void> {
+  const { cloudInit, seedVolume } = spec;
+  const volumes = new Set(spec.disks.map(({ volume }) => volume));
+  if (cloudInit !== undefined && seedVolume !== undefined) volumes.add(seedVolume);
+  await Promise.all([...volumes].map((volume) => requireMounted(env, volume)));
+  await Promise.all([
+    ...spec.disks.map((disk) => requireDisk(env, spec, disk)),
+    prepareSeed(env, spec),
+    prepareNvram(env, spec),
+  ]);
+}
+
+async function prepareSeed(env: PrepareEnv, { id, cloudInit, seedVolume }: VmSpec): Promise<void> {
+  if (cloudInit === undefined) return;
+  if (seedVolume === undefined)
+    throw new AppError({
+      code: 'vm.no-seed-volume',
+      family: 'invalid',
+      message: 'The VM has first-boot data, but no volume to keep it on.',
+    });
+  const { path } = await ensureCloudInitSeed(env, { vmId: id, cloudInit, volume: seedVolume });
+  await chown(path, env.qemuUser.uid, env.qemuUser.gid);
+}
+
+async function prepareNvram(env: PrepareEnv, { id, firmware, disks }: VmSpec): Promise<void> {
+  const volume = disks[0]?.volume;
+  if (firmware !== 'uefi' || volume === undefined) return;
+  const path = onVolume(env.paths, volume, nvramPath(id));
+  await mkdir(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o711 });
+}
+
+/** What is made for a VM besides its disks. The firmware's variables stay: they belong to the disks. */
+export async function cleanUpVm(env: PrepareEnv, { id, cloudInit, seedVolume }: VmSpec): Promise<void> {
+  if (cloudInit === undefined || seedVolume === undefined) return;
+  if (!(await env.isMounted(seedVolume))) return;
+  await removeCloudInitSeed(env, { vmId: id, volume: seedVolume });
+}
