@@ -104,10 +104,17 @@ export class Live {
   async #answers(): Promise<boolean> {
     try {
       this.cluster = { ...this.cluster, overview: await this.#api.call('getOverview') };
+      this.problem = undefined;
       return true;
     } catch (error) {
+      this.#note(error);
       return isLoggedOut(error);
     }
+  }
+
+  #note(error: unknown): void {
+    const text = errorText(error);
+    this.problem = text.code === 'engine.unreachable' || isLoggedOut(error) ? undefined : text;
   }
 
   #flush(): void {
@@ -146,8 +153,7 @@ export class Live {
       this.stream.healthy();
       this.#tellEnded(endedJobs(before.jobs, this.cluster.jobs));
     } catch (error) {
-      const text = errorText(error);
-      this.problem = text.code === 'engine.unreachable' || isLoggedOut(error) ? undefined : text;
+      this.#note(error);
       this.stream.broken();
     } finally {
       this.#reading = false;
