@@ -149,6 +149,10 @@ export function libvirtClient(caller: Caller) {
       const args = { domain, milliseconds: BigInt(Math.round(ms)), flags: 0 };
       await caller.call(procedures.setMaxDowntime, args, options);
     },
+    async setMaxSpeed(domain: DomainRef, mibPerSecond: number, options?: CallOptions): Promise<void> {
+      const args = { domain, mibPerSecond: BigInt(Math.round(mibPerSecond)), flags: 0 };
+      await caller.call(procedures.setMaxSpeed, args, options);
+    },
     async job(domain: DomainRef, options?: CallOptions): Promise<DomainJob> {
       const { type, params } = await caller.call(procedures.getJobStats, onDomain(domain), options);
       return { type: jobTypes[type] ?? 'none', values: new ParamReader(params) };

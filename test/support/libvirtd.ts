@@ -1,6 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -140,6 +148,11 @@ export async function startLibvirtd(
     pid = childOf(child.pid) ?? -1;
   };
   await start();
+  const machineLogs = (): string[] => {
+    const folder = join('log', 'qemu');
+    const there = existsSync(join(directory, folder)) ? readdirSync(join(directory, folder)) : [];
+    return there.map((file) => join(folder, file));
+  };
   return {
     socketPath,
     directory,
@@ -151,10 +164,7 @@ export async function startLibvirtd(
       return folder === undefined ? path : join(directory, folder.name, path.slice(folder.path.length));
     },
     log: () =>
-      [
-        'libvirtd.log',
-        ...readdirSync(join(directory, 'log', 'qemu')).map((file) => join('log', 'qemu', file)),
-      ]
+      ['libvirtd.log', ...machineLogs()]
         .map((file) => `--- ${file}\n${readFileSync(join(directory, file), 'utf8').slice(-4_000)}`)
         .join('\n'),
     async kill() {
