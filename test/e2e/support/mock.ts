@@ -3,10 +3,12 @@ import { createReadStream, existsSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join } from 'node:path';
+import { createWebSocketStream, WebSocketServer } from 'ws';
 import type { LiveMessage } from '../../../engine/contract/events.ts';
 import type { Job } from '../../../engine/contract/jobs.ts';
 import type { Vm } from '../../../engine/contract/vms.ts';
 import { uuid } from './samples.ts';
+import { type Screen, serveScreen } from './vnc.ts';
 import type { World } from './world.ts';
 
 const types: Record<string, string> = {
@@ -176,7 +178,12 @@ export async function startMock(world: World, options: { port?: number; root?: s
         response.end(world.serial);
         return;
       }
-      if (verb === 'console') return refuse(409, 'vm.no-console', 'The stand-in has no screens.');
+      if (verb === 'console')
+        return answer(201, {
+          ticket: 't',
+          path: '/api/v1/console?ticket=t',
+          expiresAt: new Date(Date.now() + 30_000).toISOString(),
+        });
       if (verb === 'actions/start')
         return answer(202, {
           jobId: job(`Start ${vm.name}`, vm, { state: 'starting' }, { state: 'running' }),
@@ -215,12 +222,20 @@ export async function startMock(world: World, options: { port?: number; root?: s
     response.writeHead(200, { 'content-type': types[extname(path)] ?? 'application/octet-stream' });
     createReadStream(path).pipe(response);
   });
+  const screens: Screen[] = [];
+  const sockets = new WebSocketServer({ noServer: true });
+  server.on('upgrade', (request, socket, head) => {
+    sockets.handleUpgrade(request, socket, head, (client) =>
+      screens.push(serveScreen(createWebSocketStream(client))),
+    );
+  });
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
     tell,
     patchVm,
+    screens,
     logOutEveryone: () => {
       loggedIn = false;
       for (const stream of streams) stream.end();
@@ -228,6 +243,7 @@ export async function startMock(world: World, options: { port?: number; root?: s
     close: () =>
       new Promise<void>((resolve) => {
         for (const stream of streams) stream.destroy();
+        for (const screen of screens) screen.drop();
         server.closeAllConnections();
         server.close(() => resolve());
       }),

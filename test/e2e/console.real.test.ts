@@ -1,0 +1,87 @@
+/** A VM's screen in the browser: it moves, takes keys and pasted text, comes back by itself, and costs nothing before. */
+import type { Browser, Page } from 'playwright-core';
+import * as assert from 'uvu/assert';
+import { eventually } from '../support/eventually.ts';
+import { suite } from '../support/suite.ts';
+import { launchBrowser, openPage } from './support/browser.ts';
+import { uuid } from './support/samples.ts';
+import { startTarget, type Target } from './support/target.ts';
+
+const test = suite('the console in the browser', { deadlineMs: 60_000 });
+let browser: Browser;
+let target: Target;
+let page: Page;
+let errors: string[];
+let close: () => Promise<void>;
+test.before(async () => {
+  target = await startTarget();
+  browser = await launchBrowser();
+});
+test.after(async () => {
+  await browser?.close();
+  await target?.close();
+});
+test.beforeEach(async () => {
+  ({ page, errors, close } = await openPage(browser));
+});
+test.afterEach(async () => {
+  assert.equal(errors, []);
+  await close();
+});
+const connected = () => page.getByText('Connected', { exact: true }).waitFor();
+const picture = async () => (await page.locator('canvas').screenshot()).toString('base64');
+const screen = () => target.mock.screens.at(-1);
+
+test('its code is loaded only when it is opened, and then the screen moves', async () => {
+  const scripts: string[] = [];
+  page.on('request', (request) => {
+    if (request.url().includes('rfb-')) scripts.push(request.url());
+  });
+  await page.goto(`${target.url}/vms/${uuid(4)}`);
+  await page.getByRole('heading', { name: 'Disks' }).waitFor();
+  assert.is(scripts.length, 0);
+  await page.getByRole('tab', { name: 'Console' }).click();
+  await connected();
+  assert.is(scripts.length, 1);
+  const before = await picture();
+  await eventually('the pixels to change', async () => (await picture()) !== before);
+});
+
+test('keys go to the VM, not to the page', async () => {
+  await page.goto(`${target.url}/vms/${uuid(4)}/console`);
+  await connected();
+  await page.locator('canvas').click();
+  await page.keyboard.type('c/');
+  await eventually('the keys to arrive', () => screen()?.keys.join() === '99,47');
+  assert.is(await page.getByRole('dialog').count(), 0);
+  await page.getByRole('button', { name: 'Ctrl-Alt-Del' }).click();
+  await eventually('Ctrl, Alt and Del', () => screen()?.keys.slice(2).join() === '65507,65513,65535');
+});
+
+test('text is typed key by key', async () => {
+  await page.goto(`${target.url}/vms/${uuid(4)}/console`);
+  await connected();
+  await page.getByRole('button', { name: 'Type text' }).click();
+  await page.getByRole('textbox', { name: 'Text' }).fill('root\n€');
+  await page.getByRole('button', { name: 'Type it' }).click();
+  const expected = [...'root'].map((letter) => letter.charCodeAt(0)).concat(0xff0d, 0x0100_20ac);
+  await eventually('the text to arrive', () => screen()?.keys.join() === expected.join());
+});
+
+test('it comes back by itself when the connection breaks off', async () => {
+  await page.goto(`${target.url}/console/${uuid(4)}`);
+  await connected();
+  const before = target.mock.screens.length;
+  screen()?.drop();
+  await eventually('a new connection', () => target.mock.screens.length > before);
+  await connected();
+});
+
+test('a VM that is off has no screen, and offers to start', async () => {
+  await page.goto(`${target.url}/vms/${uuid(9)}/console`);
+  await page.getByText('No screen to show').waitFor();
+  await page.getByRole('tabpanel').getByRole('button', { name: 'Start' }).click();
+  await connected();
+});
+
+test.run();
