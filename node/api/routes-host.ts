@@ -9,7 +9,7 @@ export type HostRoutesEnv = {
   facts: Facts;
   tasks: Tasks;
   initiator: Initiator;
-  discovered(): Discovered;
+  discovered(): Promise<Discovered>;
   preflight(request: PreflightRequest): Promise<PreflightReport>;
   leave(): Promise<void>;
   power(action: 'power-off' | 'reboot'): Promise<void>;

@@ -14,19 +14,22 @@ export type DiscoveryEnv = {
   announcement(): Promise<Announcement>;
   now(): Date;
   monotonicMs(): number;
+  sleep(ms: number): Promise<void>;
   log: Log;
 };
 
 export type Discovery = {
   start(): Promise<void>;
-  /** brings the world in line: announces what changed, asks the hosts again; meant to be called every few seconds */
+  /** announces what changed, browses when avahi came back; meant to be called every few seconds */
   tick(): Promise<void>;
-  discovered(): Discovered;
+  /** asks the hosts again when the last time is a while ago: nobody's time is spent on a list that nobody reads */
+  discovered(): Promise<Discovered>;
   stop(): Promise<void>;
 };
 
-const askEveryMs = 10_000;
-const atOnce = 4;
+const freshMs = 8_000;
+const patienceMs = 3_000;
+const atOnce = 16;
 
 const keyOf = ({ name, interface: index, protocol }: FoundService): string => `${index} ${protocol} ${name}`;
 
@@ -39,6 +42,7 @@ export function makeDiscovery(env: DiscoveryEnv): Discovery {
   let complained = '';
   let askedAt = Number.NEGATIVE_INFINITY;
   let busy: Promise<void> | undefined;
+  let asking: Promise<void> | undefined;
 
   const answer = async (hint: Hint) => {
     try {
@@ -87,18 +91,23 @@ export function makeDiscovery(env: DiscoveryEnv): Discovery {
 
   /** A host whose certificate or state changed announces that under the same name, so its hints are resolved again. */
   const askAll = async () => {
-    if (env.monotonicMs() - askedAt < askEveryMs) return;
-    askedAt = env.monotonicMs();
     const waiting = found.hints();
     const worker = async () => {
       for (let hint = waiting.shift(); hint !== undefined; hint = waiting.shift()) {
         const [index = '0', protocol = '0', name = ''] = hint.key.split(' ');
-        const service = { name, interface: Number(index), protocol: Number(protocol) };
-        await arrive(service).catch(() => {});
+        await arrive({ name, interface: Number(index), protocol: Number(protocol) }).catch(() => {});
       }
     };
     await Promise.all(Array.from({ length: atOnce }, worker));
     found.silent(env.monotonicMs());
+  };
+  const refresh = (): Promise<void> => {
+    if (asking === undefined && env.monotonicMs() - askedAt < freshMs) return Promise.resolve();
+    asking ??= askAll().finally(() => {
+      asking = undefined;
+      askedAt = env.monotonicMs();
+    });
+    return asking;
   };
 
   const once = async () => {
@@ -111,7 +120,6 @@ export function makeDiscovery(env: DiscoveryEnv): Discovery {
       if (reason !== complained) log.warn('mDNS: not available', { reason });
       complained = reason;
     }
-    await askAll();
   };
 
   const tick = (): Promise<void> => {
@@ -131,7 +139,11 @@ export function makeDiscovery(env: DiscoveryEnv): Discovery {
       await tick();
     },
     tick,
-    discovered: () => found.list(),
+    discovered: async () => {
+      // Those that are gone are waited for, the others need not wait with them.
+      await Promise.race([refresh(), env.sleep(patienceMs)]);
+      return found.list();
+    },
     stop: () => avahi.withdraw(),
   };
 }

@@ -6,11 +6,11 @@ import type { HostId } from '../contract/ids.ts';
  * is listed when it has answered itself at one of its addresses, with the certificate that was announced, and for as
  * long as it goes on answering. Who it really is, pairing finds out.
  *
- *   hinted --(answered)--> listed --(silent for `silentMs`)--> hinted --(every hint withdrawn)--> forgotten
+ *   hinted --(answered)--> listed --(asked again, and silent for `silentMs`)--> hinted --(all withdrawn)--> forgotten
  */
 export type Hint = { id: HostId; fingerprint: string; address: string; port: number; key: string };
 
-export const foundLimits = { hints: 256, silentMs: 35_000 } as const;
+export const foundLimits = { hints: 256, silentMs: 20_000 } as const;
 
 type Listed = { announcement: Announcement; addresses: string[]; seenAt: Date; seenMs: number };
 

@@ -60,12 +60,13 @@ export function makeFacts(env: FactsEnv): Facts {
     );
     return nicsOf(present, Object.fromEntries(hardware));
   };
-  const machine = async () => ({
+  // what does not change while the machine runs is read once
+  const machine = once(async () => ({
     vendor: await dmi('sys_vendor'),
     model: await dmi('product_name'),
     serial: await dmi('product_serial'),
-  });
-  const cpu = async () => cpuOf(await readFile('/proc/cpuinfo', 'utf8'));
+  }));
+  const cpu = once(async () => cpuOf(await readFile('/proc/cpuinfo', 'utf8')));
   const memoryMiB = async () => memoryOf(await readFile('/proc/meminfo', 'utf8'), 'MemTotal');
 
   return {
@@ -115,6 +116,17 @@ export function makeFacts(env: FactsEnv): Facts {
         load1: Number(loadavg.split(' ')[0] ?? 0),
       };
     },
+  };
+}
+
+function once<T>(read: () => Promise<T>): () => Promise<T> {
+  let known: Promise<T> | undefined;
+  return () => {
+    known ??= read().catch((error: unknown) => {
+      known = undefined;
+      throw error;
+    });
+    return known;
   };
 }
 

@@ -80,7 +80,20 @@ test('cards are cards: not bridges, taps or loopback; a bridged one has the addr
 });
 
 test('addresses to be reached at: link-local with the card, none of a VM', () => {
-  assert.equal(reachableAddresses(links), ['10.0.0.5', 'fe80::5%br-mgmt']);
+  const at = (address: string, mac: string, internal = false) => ({
+    address,
+    mac,
+    internal,
+    family: address.includes(':') ? 'IPv6' : 'IPv4',
+  });
+  assert.equal(
+    reachableAddresses({
+      lo: [at('127.0.0.1', '00:00:00:00:00:00', true)],
+      'br-mgmt': [at('10.0.0.5', '52:54:00:00:00:01'), at('fe80::5', '52:54:00:00:00:01')],
+      vnet0: [at('fe80::99', 'fe:54:00:00:00:09')],
+    }),
+    ['10.0.0.5', 'fe80::5%br-mgmt'],
+  );
 });
 
 test('processors, memory and load as the kernel tells them', () => {

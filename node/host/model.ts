@@ -107,14 +107,19 @@ export function bootedAtOf(stat: string, pid1: string): Date {
   return new Date((boot + Math.floor(ticks / 100)) * 1000);
 }
 
-/** Where others may reach this host: no loopback; link-local IPv6 with its card, as `fe80::1%eno1`. */
-export function reachableAddresses(links: readonly IpLink[]): string[] {
-  return links
-    .filter((link) => link.link_type === 'ether' && link.linkinfo?.info_kind !== 'tun')
-    .flatMap((link) =>
-      link.addr_info.flatMap(({ family, local, scope }) => {
-        if (local === undefined) return [];
-        return family === 'inet6' && scope === 'link' ? [`${local}%${link.ifname}`] : [local];
-      }),
-    );
+export type InterfaceAddress = { address: string; family: string; internal: boolean; mac: string };
+
+/**
+ * Where others may reach this host, from what Node itself knows of the interfaces (no tool is run for it, it is asked for
+ * every few seconds): no loopback, no VM's tap (libvirt gives those MACs that begin with fe); link-local IPv6 with its
+ * card, as `fe80::1%eno1`.
+ */
+export function reachableAddresses(
+  interfaces: Readonly<Record<string, readonly InterfaceAddress[] | undefined>>,
+): string[] {
+  return Object.entries(interfaces).flatMap(([name, addresses]) =>
+    (addresses ?? [])
+      .filter(({ internal, mac }) => !internal && !mac.startsWith('fe:'))
+      .map(({ address }) => (address.startsWith('fe80:') ? `${address}%${name}` : address)),
+  );
 }

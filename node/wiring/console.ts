@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os';
 import { writeFileAtomic } from '../files/atomic.ts';
 import { reachableAddresses } from '../host/model.ts';
 import { issueText, shownAddresses } from '../pairing/issue.ts';
@@ -5,7 +6,7 @@ import { type Base, every } from './base.ts';
 import type { Member } from './member.ts';
 
 /** Keeps /run/trefoil/issue as it should be; image/ shows it on the host's console whenever it changes. */
-export function wireConsole(base: Base, { facts, responder }: Pick<Member, 'facts' | 'responder'>): void {
+export function wireConsole(base: Base, { responder }: Pick<Member, 'responder'>): void {
   const { identity, options } = base;
   let shown = '';
   const show = async () => {
@@ -13,7 +14,7 @@ export function wireConsole(base: Base, { facts, responder }: Pick<Member, 'fact
       name: base.hostName(),
       membership: identity.membership(),
       version: options.version,
-      addresses: shownAddresses(reachableAddresses(await facts.links())),
+      addresses: shownAddresses(reachableAddresses(networkInterfaces())),
       code: responder.status().code,
     });
     if (text === shown) return;

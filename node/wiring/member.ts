@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
 import { hostRoutes } from '../api/routes-host.ts';
 import type { FsyncLatency, HostDisk } from '../contract/disks.ts';
 import type { Announcement, PreflightRequest } from '../contract/host.ts';
@@ -12,6 +13,9 @@ import { openChannel } from '../pairing/channel.ts';
 import { type Initiator, makeInitiator } from '../pairing/initiator.ts';
 import { makeResponder, type Responder } from '../pairing/responder.ts';
 import type { Base } from './base.ts';
+
+/** How often disks are counted for the announcement: listing them takes a tool or two. */
+const diskCountMs = 60_000;
 
 /** What the rooms of disks and VMs know of this machine. */
 export type MachineKnowledge = {
@@ -83,6 +87,14 @@ export function wireMember(base: Base, machine: MachineKnowledge): Member {
     tls: identity.tls,
     openChannel,
   });
+  let disks: { count: number; until: number } | undefined;
+  const diskCount = async (): Promise<number> => {
+    if (disks === undefined || performance.now() > disks.until) {
+      const count = (await machine.disks().catch(() => [])).length;
+      disks = { count, until: performance.now() + diskCountMs };
+    }
+    return disks.count;
+  };
   const announcement = async (): Promise<Announcement> => {
     const { vendor, model } = await facts.machine();
     return {
@@ -90,13 +102,13 @@ export function wireMember(base: Base, machine: MachineKnowledge): Member {
       name: base.hostName(),
       version: options.version,
       state: identity.membership().state,
-      addresses: reachableAddresses(await facts.links()),
+      addresses: reachableAddresses(networkInterfaces()),
       port: options.port,
       fingerprint: identity.fingerprint(),
       machine: [vendor, model].filter((part) => part !== '').join(' '),
       cpuThreads: await facts.cpuThreads(),
       memoryMiB: await facts.memoryMiB(),
-      diskCount: (await machine.disks()).length,
+      diskCount: await diskCount(),
     };
   };
   const discovery = makeDiscovery({
@@ -106,6 +118,7 @@ export function wireMember(base: Base, machine: MachineKnowledge): Member {
     announcement,
     now,
     monotonicMs: () => performance.now(),
+    sleep: (ms) => base.clock.sleep(ms),
     log,
   });
   const member = { facts, responder, initiator, discovery, announcement };
