@@ -17,6 +17,7 @@ export const brickRecordSchema = z.discriminatedUnion('kind', [
   }),
 ]);
 export type BrickRecord = z.infer<typeof brickRecordSchema>;
+export type DiskRecord = Exclude<BrickRecord, { kind: 'directory' }>;
 
 export const bricksFolder = '/var/lib/trefoil/bricks';
 export const brickPath = (name: string): string => `${bricksFolder}/${name}`;
@@ -30,7 +31,7 @@ export type BrickStep =
   | { do: 'record'; record: BrickRecord }
   | { do: 'erase'; device: string }
   | { do: 'run'; argv: [string, ...string[]]; why: string; mayFail?: boolean }
-  | { do: 'mount'; uuid: string };
+  | { do: 'mount'; record: DiskRecord };
 
 export type BrickWorld = {
   disks: readonly HostDisk[];
@@ -62,30 +63,47 @@ function diskOf(disks: readonly HostDisk[], serial: string): HostDisk {
   return disk;
 }
 
-/** Whether the disk may be taken, now, for a brick that was never made. */
+/** Whether the disk may be taken, now, for a brick that was never made. Naming it for erasing opens one door only. */
 function mayTake(disk: HostDisk, eraseData: boolean): void {
-  if (disk.use === 'free') return;
   const named = `The disk ${disk.serial} (${disk.path})`;
-  if (disk.use === 'system')
-    throw refuse('disk.system', `${named} holds the host's operating system.`, 'Choose another disk.');
-  if (disk.use === 'in-use')
-    throw refuse(
-      'disk.in-use',
-      `${named} is in use: ${disk.contents}.`,
-      'Choose another disk, or end its use first.',
-    );
-  if (!eraseData)
-    throw refuse(
-      'disk.holds-data',
-      `${named} holds data: ${disk.contents}.`,
-      'Choose an empty disk, or say for this serial number that its data may be erased.',
-    );
-  if (isMakeshift(disk.serial))
-    throw refuse(
-      'disk.no-identity',
-      `The disk ${disk.path} tells no serial number, so it cannot be named safely for erasing.`,
-      'Erase it by hand, then it counts as empty.',
-    );
+  switch (disk.use) {
+    case 'free':
+      return;
+    case 'system':
+      throw refuse('disk.system', `${named} holds the host's operating system.`, 'Choose another disk.');
+    case 'in-use':
+      throw refuse(
+        'disk.in-use',
+        `${named} is in use: ${disk.contents}.`,
+        'Choose another disk, or end its use first.',
+      );
+    case 'brick':
+      throw refuse(
+        'disk.brick',
+        `${named} is a brick place of this cluster already.`,
+        'Choose another disk.',
+      );
+    case 'holds-data':
+      if (!eraseData)
+        throw refuse(
+          'disk.holds-data',
+          `${named} holds data: ${disk.contents}.`,
+          'Choose an empty disk, or say for this serial number that its data may be erased.',
+        );
+      if (isMakeshift(disk.serial))
+        throw refuse(
+          'disk.no-identity',
+          `The disk ${disk.path} tells no serial number, so it cannot be named safely for erasing.`,
+          'Erase it by hand, then it counts as empty.',
+        );
+      return;
+    default:
+      assertNever(disk.use);
+  }
+}
+
+function assertNever(value: never): never {
+  throw new Error(`a use of a disk that is not handled: ${String(value)}`);
 }
 
 /** LVM counts in extents of 4 MiB; a bit is left for its own data. */
@@ -180,7 +198,7 @@ export function planBrick(name: string, wanted: BrickPut['place'], world: BrickW
         `The disk ${wanted.serial} no longer has the file system of the brick place "${name}": ${disk.contents}.`,
         'If the disk was replaced, remove the brick from its volumes and prepare it anew.',
       );
-    return [{ do: 'mount', uuid: record.uuid }];
+    return [{ do: 'mount', record }];
   }
   // `making`: the disk was allowed then; what is on it now is our own half-made work, unless someone else has it
   if (record === undefined) mayTake(disk, wanted.eraseData);
@@ -189,13 +207,14 @@ export function planBrick(name: string, wanted: BrickPut['place'], world: BrickW
   const kind = world.deviceMapper ? ('lvm-thin' as const) : ('disk' as const);
   const uuid = record?.uuid ?? world.newUuid;
   const making = { kind, name, serial: wanted.serial, uuid, stage: 'making' as const };
+  const made = { ...making, stage: 'made' as const };
   return [
     { do: 'record', record: making },
     ...(kind === 'lvm-thin' ? [forgetGroup(name)] : []),
     { do: 'erase', device: disk.path },
     ...(kind === 'lvm-thin' ? thinSteps(name, disk) : []),
     makeFileSystem(kind === 'lvm-thin' ? thinDeviceOf(name) : disk.path, uuid),
-    { do: 'record', record: { ...making, stage: 'made' } },
-    { do: 'mount', uuid },
+    { do: 'record', record: made },
+    { do: 'mount', record: made },
   ];
 }

@@ -54,7 +54,8 @@ test('what may be taken, and what never', () => {
   assert.is(taken('free', false), 'no refusal');
   assert.is(taken('holds-data', false), 'disk.holds-data');
   assert.is(taken('holds-data', true), 'no refusal');
-  assert.is(taken('brick', false), 'disk.holds-data');
+  assert.is(taken('brick', false), 'disk.brick');
+  assert.is(taken('brick', true), 'disk.brick');
   assert.is(taken('in-use', true), 'disk.in-use');
   assert.is(taken('system', true), 'disk.system');
   assert.is(taken('holds-data', true, { serial: 'device:sdb' }), 'disk.no-identity');

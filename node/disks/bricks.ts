@@ -9,8 +9,14 @@ import {
   removeMount,
   startMount,
 } from '../systemd/mount-unit.ts';
-import { escapePath } from '../systemd/names.ts';
-import { type BrickRecord, type BrickStep, brickPath, planBrick } from './brick-decide.ts';
+import {
+  type BrickRecord,
+  type BrickStep,
+  brickPath,
+  type DiskRecord,
+  planBrick,
+  thinDeviceOf,
+} from './brick-decide.ts';
 import type { KnownBricks } from './describe.ts';
 import { type DisksEnv, type ProbeCache, readInventory } from './inventory.ts';
 import { parseMountinfo } from './observation.ts';
@@ -45,14 +51,12 @@ export type Bricks = {
 const mkfsMs = 600_000; // a disk that takes discards slowly
 
 /** Bricks are there before glusterd asks for them, and a missing disk does not stop the boot. */
-const mountSpec = (name: string, uuid: string): MountSpec => ({
+const mountSpec = (name: string, what: string): MountSpec => ({
   description: `Trefoil brick place ${name}`,
-  what: `UUID=${uuid}`,
+  what,
   where: brickPath(name),
   type: 'xfs',
   options: ['inode64', 'noatime'],
-  after: [`dev-disk-by\\x2duuid-${escapePath(uuid)}.device`],
-  wants: [`dev-disk-by\\x2duuid-${escapePath(uuid)}.device`],
   before: ['glusterd.service'],
   wantedBy: 'local-fs.target',
   timeoutSeconds: 90,
@@ -74,23 +78,48 @@ export function makeBricks(env: BricksEnv): Bricks {
   const inventory = async () => (await readInventory(env, knownBricks(await env.records.all()), cache)).disks;
   const recordOf = async (name: string) => (await env.records.all()).find((record) => record.name === name);
 
-  async function isMounted(path: string): Promise<boolean> {
+  /** the device that is mounted there, undefined when none is */
+  async function mountedAt(path: string): Promise<string | undefined> {
     const mounts = parseMountinfo((await env.devices.readText('/proc/self/mountinfo')) ?? '');
-    return mounts.some((mount) => mount.mountPoint === path && mount.type === 'xfs');
+    return mounts.findLast((mount) => mount.mountPoint === path)?.source;
   }
 
-  async function mount(name: string, uuid: string): Promise<void> {
-    const path = brickPath(name);
-    await ensureMountUnit(env.mounts, mountSpec(name, uuid));
-    if (await isMounted(path)) return;
-    await startMount(env.mounts, path, 120_000);
-    if (!(await isMounted(path)))
-      throw new AppError({
-        code: 'brick.not-mounted',
-        family: 'unavailable',
-        message: `The brick place "${name}" was mounted, but it is not there.`,
-        remedy: 'See the log of its mount unit.',
-      });
+  /**
+   * What the mount unit names. systemd finds a file system by UUID only with udev's links; where there is no udev (a
+   * container) it is the device that carries the UUID now, which the next start may find to be another one.
+   */
+  async function sourceOf(record: DiskRecord): Promise<string> {
+    if (record.kind === 'lvm-thin') return thinDeviceOf(record.name);
+    if (await env.devices.exists('/run/udev/control')) return `UUID=${record.uuid}`;
+    const { observations } = await readInventory(env, knownBricks([record]), cache);
+    const found = observations.find((seen) => seen.signatures.some(({ uuid }) => uuid === record.uuid));
+    if (found !== undefined) return found.device.path;
+    throw new AppError({
+      code: 'brick.lost',
+      family: 'unavailable',
+      message: `The disk ${record.serial} of the brick place "${record.name}" is not there.`,
+      remedy: 'Check the disk and its cabling.',
+    });
+  }
+
+  async function mount(record: DiskRecord): Promise<void> {
+    const path = brickPath(record.name);
+    const source = await sourceOf(record);
+    const { changed } = await ensureMountUnit(env.mounts, mountSpec(record.name, source));
+    if ((await mountedAt(path)) === undefined) await startMount(env.mounts, path, 120_000);
+    const mounted = await mountedAt(path);
+    const isRight = mounted !== undefined && (!source.startsWith('/dev/') || mounted === source);
+    if (isRight) return;
+    throw new AppError({
+      code: 'brick.not-mounted',
+      family: 'unavailable',
+      message:
+        mounted === undefined
+          ? `The brick place "${record.name}" was mounted, but it is not there.`
+          : `The brick place "${record.name}" has another disk mounted (${mounted}).`,
+      remedy: 'See the log of its mount unit; restart the host.',
+      details: { source, changed },
+    });
   }
 
   async function carryOut(name: string, step: BrickStep): Promise<void> {
@@ -101,7 +130,8 @@ export function makeBricks(env: BricksEnv): Bricks {
         return env.records.put(step.record);
       case 'erase':
         env.log.warn('disk: erased for a brick', { name, device: step.device });
-        await env.run(['wipefs', '--all', '--force', step.device], { timeoutMs: 60_000 });
+        // never with --force: without it wipefs itself refuses a device that something uses
+        await env.run(['wipefs', '--all', step.device], { timeoutMs: 60_000 });
         return;
       case 'run':
         try {
@@ -118,13 +148,13 @@ export function makeBricks(env: BricksEnv): Bricks {
         }
         return;
       case 'mount':
-        return mount(name, step.uuid);
+        return mount(step.record);
     }
   }
 
   async function status(record: BrickRecord): Promise<BrickStatus> {
     const path = brickPath(record.name);
-    const mounted = record.kind === 'directory' || (await isMounted(path));
+    const mounted = record.kind === 'directory' || (await mountedAt(path)) !== undefined;
     const size = mounted ? await env.sizeOf(path) : { sizeMiB: 0, freeMiB: 0 };
     const serial = 'serial' in record ? { serial: record.serial } : {};
     return { name: record.name, path, kind: record.kind, ...serial, mounted, ...size };
@@ -164,7 +194,7 @@ export function makeBricks(env: BricksEnv): Bricks {
       for (const record of await env.records.all()) {
         if (record.kind === 'directory' || record.stage === 'making') continue;
         try {
-          await mount(record.name, record.uuid);
+          await mount(record);
         } catch (error) {
           env.log.error('brick place: not mounted', error, { name: record.name });
         }

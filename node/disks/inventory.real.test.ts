@@ -64,6 +64,15 @@ test('empty, then raw data, then a file system, mounted, ours, erased', async ()
 test('a partition table', async () => {
   execFileSync('sfdisk', ['-q', loop], { input: 'label: gpt\n,100M\n', stdio: ['pipe', 'ignore', 'ignore'] });
   assert.match(await look(), /^holds-data: GPT partition table/);
+  tool('wipefs', '--all', loop);
+  assert.match(await look(), /^(free: empty|holds-data: data of an unknown kind)$/);
+});
+
+test('wipefs refuses what is in use', async () => {
+  tool('mkfs.xfs', '-q', '-f', loop);
+  tool('mount', loop, mountPoint);
+  assert.throws(() => tool('wipefs', '--all', loop));
+  tool('umount', mountPoint);
 });
 
 test.run();
