@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
@@ -12,7 +12,7 @@ export async function writeFileAtomic(
   options: { mode?: number; directoryMode?: number; owner?: { uid: number; gid: number } } = {},
 ): Promise<void> {
   const directory = dirname(path);
-  await mkdir(directory, { recursive: true, mode: options.directoryMode ?? 0o700 });
+  await makeDirectory(directory, options.directoryMode ?? 0o700);
   const beside = `${directory}/.${path.slice(directory.length + 1)}.${randomBytes(6).toString('hex')}.new`;
   try {
     const file = await open(beside, 'wx', options.mode ?? 0o600);
@@ -29,6 +29,12 @@ export async function writeFileAtomic(
     throw error;
   }
   await syncDirectory(directory);
+}
+
+/** A folder of exactly this mode: the agent's umask (0077) would take the passing-through of other users away. */
+export async function makeDirectory(path: string, mode: number): Promise<void> {
+  const made = await mkdir(path, { recursive: true, mode });
+  if (made !== undefined) await chmod(path, mode);
 }
 
 /** Removes a file and makes the removal survive a power cut. */

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Clock } from '../clock/clock.ts';
 import type { Run } from '../command/run.ts';
 import { AppError } from '../contract/error.ts';
 import type { Task } from '../contract/tasks.ts';
 import type { DiskFilePut, DiskFormat } from '../contract/vms.ts';
+import { makeDirectory } from '../files/atomic.ts';
 import type { TaskHandle, Tasks } from '../tasks/registry.ts';
 import { copyDisk, createDisk, diskInfo, growDisk } from './qemu-img.ts';
 import { requireMounted, resolveOnVolume, type VolumeEnv } from './volume-path.ts';
@@ -48,12 +49,13 @@ export function makeDiskFiles(env: DiskFilesEnv): DiskFiles {
       await mustFit(env, target, wanted);
       return env.tasks.done('disk-create', title);
     }
-    await mkdir(dirname(target), { recursive: true, mode: 0o711 });
+    await makeDirectory(dirname(target), 0o711);
     await removeStalePartials(target);
     const task = env.tasks.start('disk-create', title, async (handle) => {
       const partial = join(dirname(target), `.${basename(target)}.${randomBytes(4).toString('hex')}.partial`);
       try {
         await fill(env, wanted, partial, handle);
+        await chmod(partial, 0o600);
         await flush(partial);
         handle.signal.throwIfAborted();
         await rename(partial, target);

@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { chown, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { chown, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -8,7 +8,7 @@ import type { Run } from '../command/run.ts';
 import { AppError } from '../contract/error.ts';
 import { imageIdSchema } from '../contract/ids.ts';
 import { type ImageFile, imageFileSchema } from '../contract/vms.ts';
-import { writeFileAtomic } from '../files/atomic.ts';
+import { makeDirectory, writeFileAtomic } from '../files/atomic.ts';
 import type { Log } from '../log/log.ts';
 import { exists, flush, refersElsewhere } from './disk-files.ts';
 import { diskInfo } from './qemu-img.ts';
@@ -67,7 +67,7 @@ export function makeImages(env: ImagesEnv): Images {
         return there;
       }
     }
-    await mkdir(dirname(target), { recursive: true, mode: 0o711 });
+    await makeDirectory(dirname(target), 0o711);
     const partial = join(dirname(target), `.${id}.partial`);
     try {
       await pipeline(content, createWriteStream(partial, { mode: 0o600 }), { signal });
