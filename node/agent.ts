@@ -2,7 +2,7 @@ import { makeEventHub } from './api/events.ts';
 import type { NodeHandlers, StreamHandlers } from './api/handlers.ts';
 import { leaveCluster } from './api/routes-host.ts';
 import { networkRoutes } from './api/routes-network.ts';
-import { unwired, unwiredHandlers } from './api/unwired.ts';
+import { unwiredHandlers } from './api/unwired.ts';
 import { systemClock } from './clock/clock.ts';
 import { run } from './command/run.ts';
 import { taskIdSchema } from './contract/ids.ts';
@@ -78,8 +78,6 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     }),
   };
   const streams: StreamHandlers = {
-    libvirtTunnel: unwired('take a VM from another host'),
-    migrationTunnel: unwired('take a VM from another host'),
     ...files.streams,
     ...vms.streams,
   };
@@ -90,8 +88,8 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     present: [
       async () => tasks.list().map((task) => ({ kind: 'task', task })),
       async () => [{ kind: 'load', load: await member.facts.load() }],
-      async () => storage.latest().map((status) => ({ kind: 'volume', status })),
       async () => vms.present(),
+      async () => storage.latest().map((status) => ({ kind: 'volume', status })),
       async () => (await system.unitStates()).map((status) => ({ kind: 'unit', status })),
     ],
   });

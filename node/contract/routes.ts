@@ -25,8 +25,11 @@ import {
   engineSeedPutSchema,
   imageFileSchema,
   vmActionRequestSchema,
+  vmExpectedSchema,
+  vmExpectSchema,
   vmMigrateRequestSchema,
   vmPutSchema,
+  vmSerialHistorySchema,
   vmStatisticsSchema,
   vmStatusSchema,
 } from './vms.ts';
@@ -178,6 +181,22 @@ export const nodeRoutes = {
     body: vmMigrateRequestSchema,
     reply: taskSchema,
     roles: managers,
+  },
+  /** a host announces a VM that it is about to move here; refused when it cannot be run here */
+  expectVm: {
+    method: 'PUT',
+    path: '/v1/vms/{id}/incoming',
+    body: vmExpectSchema,
+    reply: vmExpectedSchema,
+    roles: ['host'],
+  },
+  /** takes that back: afterwards the VM is not here and will not come. Refused (`vm.arrived`) when it has arrived. */
+  forgetExpectedVm: { method: 'DELETE', path: '/v1/vms/{id}/incoming', roles: ['host'] },
+  putVmSerialHistory: {
+    method: 'PUT',
+    path: '/v1/vms/{id}/serial-history',
+    body: vmSerialHistorySchema,
+    roles: ['host'],
   },
   getVmStatistics: {
     method: 'GET',

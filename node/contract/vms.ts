@@ -127,6 +127,22 @@ export const vmMigrateRequestSchema = z.object({
   maxDowntimeMs: z.number().int().min(10).max(10_000).default(300),
 });
 
+/**
+ * PUT /v1/vms/{id}/incoming, from the host that runs a VM to the one that it is to move to: only what was announced so
+ * gets a tunnel, and only from the host that announced it.
+ */
+export const vmExpectSchema = z.object({
+  generation: generationSchema,
+  spec: vmSpecSchema,
+  startedAt: z.iso.datetime().optional(),
+  accelerator: z.enum(['kvm', 'tcg']),
+  fromName: z.string().max(253),
+});
+export const vmExpectedSchema = z.object({ hostName: z.string() });
+
+/** PUT /v1/vms/{id}/serial-history: what a VM wrote to its serial console on the host that it came from, newest part */
+export const vmSerialHistorySchema = z.object({ base64: z.base64().max(1_048_576) });
+
 /** PUT /v1/disks-files: make sure that a disk's file exists */
 export const diskFilePutSchema = z.object({
   id: diskIdSchema,
@@ -188,6 +204,7 @@ export type VmStatus = z.infer<typeof vmStatusSchema>;
 export type VmStatistics = z.infer<typeof vmStatisticsSchema>;
 export type VmAction = z.infer<typeof vmActionSchema>;
 export type VmMigrateRequest = z.infer<typeof vmMigrateRequestSchema>;
+export type VmExpect = z.infer<typeof vmExpectSchema>;
 export type DiskFilePut = z.infer<typeof diskFilePutSchema>;
 export type EngineSeedPut = z.infer<typeof engineSeedPutSchema>;
 export type DiskFileStatus = z.infer<typeof diskFileStatusSchema>;

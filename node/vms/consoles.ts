@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { AppError } from '../contract/error.ts';
 import type { VmId } from '../contract/ids.ts';
+import { writeFileAtomic } from '../files/atomic.ts';
 import { openConsole } from '../libvirt/client.ts';
 import { consoleFlag } from '../libvirt/constants.ts';
 import type { OpenOptions } from '../libvirt/handshake.ts';
@@ -78,4 +79,15 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** A VM that comes anew does not go on with what it wrote here when it was here before. */
+export async function forgetConsoleLog(paths: VmPaths, id: VmId): Promise<void> {
+  const path = consoleLog(paths, id);
+  for (const end of ['', '.0', '.1', '.2']) await rm(`${path}${end}`, { force: true });
+}
+
+/** What it wrote on the host that it came from, put before what it writes here. */
+export async function writeConsoleHistory(paths: VmPaths, id: VmId, history: Uint8Array): Promise<void> {
+  await writeFileAtomic(`${consoleLog(paths, id)}.0`, history, { directoryMode: 0o711 });
 }

@@ -5,10 +5,11 @@ import type { DomainStats, LibvirtClient } from '../libvirt/client.ts';
 import { lifecycleOf, statsGroup } from '../libvirt/constants.ts';
 import type { DaemonEvent } from '../libvirt/events.ts';
 import type { DomainRef } from '../libvirt/procedures/shapes.ts';
+import { ParamReader } from '../libvirt/typed-params.ts';
 import type { Log } from '../log/log.ts';
 import type { Book, Entry } from './book.ts';
 import type { VmMetadata } from './metadata.ts';
-import { endingWhileAway, nothing, sightAfter } from './model.ts';
+import { endingWhileAway, nothing, type Sight, sightAfter } from './model.ts';
 import { sightOf, statisticsOf, wantedStats } from './observe.ts';
 
 export type FollowEnv = {
@@ -17,6 +18,8 @@ export type FollowEnv = {
   /** what a domain of ours carries about itself; undefined when it is none of ours */
   metadataOf(client: ResyncClient, ref: DomainRef): Promise<VmMetadata | undefined>;
   notice(severity: 'info' | 'warning' | 'error', code: string, message: string): void;
+  /** the numbers of a migration that has just ended well */
+  jobCompleted(id: VmId, numbers: ParamReader): void;
   clock: Clock;
   now(): Date;
   log: Log;
@@ -56,6 +59,18 @@ export function makeFollow(env: FollowEnv): Follow {
     );
   };
 
+  /** From the moment that its guest runs here, a VM that was expected is like any other. */
+  const hear = (entry: Entry, sight: Sight, ref: DomainRef) => {
+    book.hear(entry, sight, ref);
+    if (entry.doing.kind !== 'moving-in' || (sight.state !== 'running' && sight.state !== 'blocked')) return;
+    const { expectedFrom: _, ...record } = entry.record;
+    book.change(entry, {
+      record: { ...record, last: { state: 'alive', bootId: book.bootId } },
+      doing: nothing,
+    });
+    book.save(entry).catch((error) => log.error('an arrival is not kept', error, { vm: entry.id }));
+  };
+
   /** A domain whose record was lost, or that arrived, says itself what it is. */
   const adopt = async (client: ResyncClient, ref: DomainRef): Promise<Entry | undefined> => {
     const metadata = await env.metadataOf(client, ref).catch((error) => {
@@ -85,7 +100,7 @@ export function makeFollow(env: FollowEnv): Follow {
       const entry = book.find(domain.uuid);
       if (entry === undefined) continue;
       const sight = sightOf(values);
-      if (sight !== undefined && entry.words === words.get(entry.id)) book.hear(entry, sight, domain);
+      if (sight !== undefined && entry.words === words.get(entry.id)) hear(entry, sight, domain);
     }
     for (const entry of book.all()) {
       if (there.has(entry.id) || entry.words !== words.get(entry.id)) continue;
@@ -109,15 +124,14 @@ export function makeFollow(env: FollowEnv): Follow {
     for (const entry of book.all()) {
       if (entry.record.expectedFrom === undefined || entry.doing.kind !== 'nothing') continue;
       // It was on its way here when this agent ended: it has arrived, or it never will.
-      if (entry.sight?.state === 'running') await arrived(entry);
-      else if (entry.sight === undefined) await book.remove(entry, 'It did not arrive.');
+      if (entry.sight === undefined) {
+        await book.remove(entry, 'It did not arrive.');
+        continue;
+      }
+      const { sight, ref } = entry;
+      book.change(entry, { doing: { kind: 'moving-in', from: 'another host' } });
+      if (ref !== undefined) hear(entry, sight, ref);
     }
-  };
-
-  const arrived = async (entry: Entry) => {
-    const { expectedFrom: _, ...record } = entry.record;
-    book.change(entry, { record, doing: nothing });
-    await book.save(entry);
   };
 
   const lifecycle = (entry: Entry, ref: DomainRef, event: number, detail: number) => {
@@ -129,7 +143,7 @@ export function makeFollow(env: FollowEnv): Follow {
       book.ended(entry, after.gone);
       return;
     }
-    book.hear(entry, after.sight, ref);
+    hear(entry, after.sight, ref);
     if (what.name === 'suspended' && what.detail === 'disk error')
       env.notice(
         'error',
@@ -167,6 +181,9 @@ export function makeFollow(env: FollowEnv): Follow {
           log.info('libvirt says: rebooted', { vm: entry.id });
           if (entry.doing.kind === 'asked-to-end') book.change(entry, { doing: nothing });
           break;
+        case 'job-completed':
+          env.jobCompleted(entry.id, new ParamReader(event.params));
+          break;
         case 'io-error-reason':
           log.warn(`libvirt says: I/O error (${event.reason})`, { vm: entry.id, disk: event.alias });
           break;
@@ -192,7 +209,8 @@ export function makeFollow(env: FollowEnv): Follow {
       const at = env.now();
       statistics = seen.flatMap(({ domain, values }) => {
         const entry = book.find(domain.uuid);
-        if (entry === undefined) stranger(domain);
+        // Asked for before and still unknown: not one that moved away while the answer came.
+        if (entry === undefined && !words.has(domain.uuid)) stranger(domain);
         return entry === undefined ? [] : [statisticsOf(entry.id, values, at)];
       });
       if (statistics.length > 0) book.publish({ kind: 'vm-statistics', statistics });

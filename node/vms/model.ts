@@ -24,6 +24,7 @@ const said = (state: VmState, reason: string): { state: VmState; reason: string 
 const pausedBecause: Readonly<Record<string, string>> = {
   'by request': 'It was paused.',
   'disk error': 'Its storage does not answer. It goes on by itself when the storage does.',
+  migrating: 'It was lost on its way to another host.',
   watchdog: 'Its watchdog fired.',
   crashed: 'Its guest has crashed.',
   'post-copy migration failed': 'It was lost on its way to another host.',
@@ -52,6 +53,7 @@ export function stateOf(
     case 'paused':
       return pausedState(sight, doing);
     case 'shutting-down':
+      if (doing.kind === 'moving-out') return said('migrating-out', `It moves to ${doing.to}.`);
       return said('stopping', 'Its guest shuts down.');
     case 'crashed':
       return said('crashed', 'Its guest has crashed.');

@@ -2,7 +2,8 @@ import { chown, mkdir, stat } from 'node:fs/promises';
 import type { Run } from '../command/run.ts';
 import { AppError } from '../contract/error.ts';
 import type { VmSpec } from '../contract/vms.ts';
-import { nvramPath, onVolume, type VmPaths } from './paths.ts';
+import { exists } from './disk-files.ts';
+import { nvramPath, onVolume, seedPath, type VmPaths } from './paths.ts';
 import { ensureCloudInitSeed, removeCloudInitSeed } from './seed.ts';
 import { requireMounted, resolveOnVolume, type VolumeEnv } from './volume-path.ts';
 
@@ -33,20 +34,24 @@ async function requireDisk(env: PrepareEnv, spec: VmSpec, disk: VmSpec['disks'][
   }
 }
 
-/** Before a domain starts or arrives here: its disks are there and QEMU may open them, its seed is written. */
-export async function prepareVm(env: PrepareEnv, spec: VmSpec): Promise<void> {
+/**
+ * Before a domain starts or arrives here: its disks are there and QEMU may open them, its seed is written. The seed of a
+ * VM that arrives is in use by its source: it is written only where there is none.
+ */
+export async function prepareVm(env: PrepareEnv, spec: VmSpec, how: 'starts' | 'arrives'): Promise<void> {
   const { cloudInit, seedVolume } = spec;
   const volumes = new Set(spec.disks.map(({ volume }) => volume));
   if (cloudInit !== undefined && seedVolume !== undefined) volumes.add(seedVolume);
   await Promise.all([...volumes].map((volume) => requireMounted(env, volume)));
   await Promise.all([
     ...spec.disks.map((disk) => requireDisk(env, spec, disk)),
-    prepareSeed(env, spec),
+    prepareSeed(env, spec, how),
     prepareNvram(env, spec),
   ]);
 }
 
-async function prepareSeed(env: PrepareEnv, { id, cloudInit, seedVolume }: VmSpec): Promise<void> {
+async function prepareSeed(env: PrepareEnv, spec: VmSpec, how: 'starts' | 'arrives'): Promise<void> {
+  const { id, cloudInit, seedVolume } = spec;
   if (cloudInit === undefined) return;
   if (seedVolume === undefined)
     throw new AppError({
@@ -54,6 +59,8 @@ async function prepareSeed(env: PrepareEnv, { id, cloudInit, seedVolume }: VmSpe
       family: 'invalid',
       message: 'The VM has first-boot data, but no volume to keep it on.',
     });
+  const present = resolveOnVolume(env.volumesDirectory, seedVolume, seedPath(id));
+  if (how === 'arrives' && (await exists(present))) return;
   const { path } = await ensureCloudInitSeed(env, { vmId: id, cloudInit, volume: seedVolume });
   await chown(path, env.qemuUser.uid, env.qemuUser.gid);
 }

@@ -1,17 +1,32 @@
+import { once } from 'node:events';
 import { chmod, chown, mkdir, readFile } from 'node:fs/promises';
-import type { NodeHandlers, StreamHandlers } from '../api/handlers.ts';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Caller, NodeHandlers, StreamHandlers } from '../api/handlers.ts';
 import type { NodeEvent } from '../contract/events.ts';
 import type { VmSpec, VmStatus } from '../contract/vms.ts';
 import { libvirtClient } from '../libvirt/client.ts';
+import { onlyMigration } from '../libvirt/guard.ts';
+import { openTransport } from '../libvirt/handshake.ts';
 import { Link } from '../libvirt/link.ts';
-import type { Caller } from '../libvirt/transport.ts';
+import type { Caller as LibvirtCaller } from '../libvirt/transport.ts';
 import { makeBook } from '../vms/book.ts';
-import { openSerial, openVnc, readConsoleLog } from '../vms/consoles.ts';
+import {
+  forgetConsoleLog,
+  openSerial,
+  openVnc,
+  readConsoleLog,
+  writeConsoleHistory,
+} from '../vms/consoles.ts';
 import { domainXml } from '../vms/domain-xml.ts';
 import { makeFollow } from '../vms/follow.ts';
+import { makeIncoming } from '../vms/incoming.ts';
 import { metadataNamespace, readMetadata } from '../vms/metadata.ts';
-import { hostPaths, onVolume, type VmPaths } from '../vms/paths.ts';
+import { makeMigrate } from '../vms/migrate.ts';
+import { hostPaths, migrationSocket, onVolume, type VmPaths } from '../vms/paths.ts';
+import { makePeer } from '../vms/peer.ts';
 import { cleanUpVm, type PrepareEnv, prepareVm } from '../vms/prepare.ts';
+import { listenAndRelay } from '../vms/relay.ts';
 import { makeSpecStore } from '../vms/spec-store.ts';
 import { makeVms } from '../vms/vms.ts';
 import { systemVolumes } from '../vms/volume-path.ts';
@@ -20,6 +35,8 @@ import { qemuUser } from './files.ts';
 import { libvirtAt } from './machine.ts';
 
 const logDirectory = '/var/log/trefoil';
+/** of what a VM wrote to its serial console, so much moves with it */
+const historyBytes = 256 * 1024;
 
 export type VmsWiring = {
   accelerator(): Promise<'kvm' | 'tcg'>;
@@ -27,8 +44,20 @@ export type VmsWiring = {
 };
 
 export type WiredVms = {
-  handlers: Pick<NodeHandlers, 'getVms' | 'getVm' | 'putVm' | 'deleteVm' | 'actOnVm' | 'getVmStatistics'>;
-  streams: Pick<StreamHandlers, 'console' | 'serial' | 'serialLog'>;
+  handlers: Pick<
+    NodeHandlers,
+    | 'getVms'
+    | 'getVm'
+    | 'putVm'
+    | 'deleteVm'
+    | 'actOnVm'
+    | 'migrateVm'
+    | 'expectVm'
+    | 'forgetExpectedVm'
+    | 'putVmSerialHistory'
+    | 'getVmStatistics'
+  >;
+  streams: Pick<StreamHandlers, 'console' | 'serial' | 'serialLog' | 'libvirtTunnel' | 'migrationTunnel'>;
   /** names of VMs whose guests may be at work here */
   running(): string[];
   /** the name of the VM that uses this file here, by its absolute path */
@@ -49,7 +78,7 @@ export async function wireVms(base: Base, wiring: VmsWiring): Promise<WiredVms> 
   const book = makeBook({ store, bootId, publish: hub.publish, log });
 
   let link: Link | undefined;
-  const caller: Caller = {
+  const caller: LibvirtCaller = {
     call: (procedure, args, how) =>
       link === undefined ? Promise.reject(new Error('not started')) : link.call(procedure, args, how),
   };
@@ -59,7 +88,7 @@ export async function wireVms(base: Base, wiring: VmsWiring): Promise<WiredVms> 
     libvirt,
     accelerator: wiring.accelerator,
     domainXml: (metadata) => domainXml(metadata, { paths, bridgeOf: wiring.bridgeOf }),
-    prepare: (spec) => prepareVm(prepareEnv, spec),
+    prepare: (spec) => prepareVm(prepareEnv, spec, 'starts'),
     cleanUp: (spec) => cleanUpVm(prepareEnv, spec),
     clock,
     now,
@@ -69,8 +98,41 @@ export async function wireVms(base: Base, wiring: VmsWiring): Promise<WiredVms> 
     libvirt,
     metadataOf: async (client, ref) => readMetadata(await client.metadata(ref, metadataNamespace)),
     notice: base.notice,
+    jobCompleted: (id, numbers) => migrate.completed(id, numbers),
     clock,
     now,
+    log,
+  });
+  const migrate = makeMigrate({
+    book,
+    tasks: base.tasks,
+    paths,
+    hostId: base.identity.id,
+    hostName: base.hostName,
+    libvirt,
+    withOwnLibvirt: async (body) => {
+      const transport = await openTransport(libvirtAt);
+      return body(libvirtClient(transport)).finally(() => transport.close());
+    },
+    peer: (to) => makePeer(base.identity.tls, { ...to, port: options.port }),
+    relay: (path, open) => listenAndRelay({ log }, { path, open }),
+    serialLog: (id) => readConsoleLog(paths, id, historyBytes),
+    notice: base.notice,
+    clock,
+    log,
+  });
+  const incoming = makeIncoming({
+    book,
+    libvirt,
+    accelerator: wiring.accelerator,
+    bridgeOf: wiring.bridgeOf,
+    prepare: (spec) => prepareVm(prepareEnv, spec, 'arrives'),
+    forgetLog: (id) => forgetConsoleLog(paths, id),
+    writeHistory: (id, history) => writeConsoleHistory(paths, id, history),
+    openLibvirt: async () => onlyMigration({ log }, await connected(libvirtAt.socketPath)),
+    openMemory: (id) => connected(migrationSocket(paths, id)),
+    hostName: base.hostName,
+    clock,
     log,
   });
 
@@ -92,12 +154,24 @@ export async function wireVms(base: Base, wiring: VmsWiring): Promise<WiredVms> 
         return undefined;
       },
       actOnVm: ({ params, body }) => vms.act(params.id, body.action),
+      migrateVm: ({ params, body }) => migrate.start(params.id, body),
+      expectVm: ({ params, body, caller }) => incoming.expect(params.id, hostIdOf(caller), body),
+      forgetExpectedVm: async ({ params, caller }) => {
+        await incoming.forget(params.id, hostIdOf(caller));
+        return undefined;
+      },
+      putVmSerialHistory: async ({ params, body, caller }) => {
+        await incoming.takeHistory(params.id, hostIdOf(caller), Buffer.from(body.base64, 'base64'));
+        return undefined;
+      },
       getVmStatistics: () => follow.statistics(),
     },
     streams: {
       console: (id, signal) => openVnc(paths, id, signal),
       serial: (id, signal) => openSerial({ caller, libvirt: libvirtAt }, id, signal),
       serialLog: (id, bytes) => readConsoleLog(paths, id, bytes),
+      libvirtTunnel: (hostId) => incoming.libvirtTunnel(hostId),
+      migrationTunnel: (id, hostId) => incoming.memoryTunnel(id, hostId),
     },
     running: () =>
       book
@@ -122,7 +196,7 @@ export async function wireVms(base: Base, wiring: VmsWiring): Promise<WiredVms> 
     start: () => {
       link = new Link(
         { log },
-        { ...libvirtAt, events: ['lifecycle', 'reboot', 'io-error-reason'] },
+        { ...libvirtAt, events: ['lifecycle', 'reboot', 'io-error-reason', 'job-completed'] },
         {
           resync: (caller) => follow.resync(libvirtClient(caller)),
           event: follow.event,
@@ -134,13 +208,25 @@ export async function wireVms(base: Base, wiring: VmsWiring): Promise<WiredVms> 
       every(base, 5_000, 'VMs', async () => {
         if (looking) return;
         looking = true;
-        await follow.tick().finally(() => {
+        try {
+          await follow.tick();
+          await incoming.tick();
+          await migrate.tick();
+        } finally {
           looking = false;
-        });
+        }
       });
     },
     close: async () => link?.close(),
   };
+}
+
+const hostIdOf = (caller: Caller): string => (caller.kind === 'peer' ? caller.id : '');
+
+async function connected(path: string): Promise<Duplex> {
+  const socket = connect({ path, allowHalfOpen: true });
+  await once(socket, 'connect');
+  return socket;
 }
 
 const filesOf = (paths: VmPaths, spec: VmSpec): string[] =>

@@ -13,7 +13,19 @@ import { storageHandlers } from './handlers-storage.ts';
 import { vmHandlers } from './handlers-vms.ts';
 import type { FakeHost, FakeWorld, Fault } from './model.ts';
 
-const handlers: Handlers = { ...hostHandlers, ...pairingHandlers, ...storageHandlers, ...vmHandlers };
+/** What hosts ask of each other; the fakes move VMs among themselves without. */
+const betweenHosts = (): never => {
+  throw new AppError({ code: 'route.missing', family: 'missing', message: 'Fake hosts do not ask this.' });
+};
+const handlers: Handlers = {
+  ...hostHandlers,
+  ...pairingHandlers,
+  ...storageHandlers,
+  ...vmHandlers,
+  expectVm: betweenHosts,
+  forgetExpectedVm: betweenHosts,
+  putVmSerialHistory: betweenHosts,
+};
 
 const patterns = Object.entries(nodeRoutes).map(([name, route]: [string, NodeRoute]) => ({
   // The keys of the table are its names.
