@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { AnswersInput } from '../../installer/contract/answers.ts';
 import { eventually } from '../support/eventually.ts';
 import { type Banner, lastBanner } from './banner.ts';
@@ -60,6 +61,16 @@ export async function adminPassword(plan: LabPlan): Promise<string> {
   const password = randomBytes(12).toString('base64url');
   await writeFile(path, `${password}\n`, { mode: 0o600 });
   return password;
+}
+
+const statusSchema = z.looseObject({ state: z.string() });
+
+/** Whether formation has been through to its end; what was interrupted goes on. */
+export async function isFormed(lab: Lab): Promise<boolean> {
+  const [first] = lab.hosts;
+  if (first === undefined) throw new Error('a cluster needs a host');
+  const { stdout } = await first.exec([...installer, 'status', '--json']);
+  return statusSchema.parse(JSON.parse(stdout)).state === 'formed';
 }
 
 /** Runs formation inside the first host, its output here. Throws when it does not end well. */

@@ -16,7 +16,7 @@ import { buildHostTree } from '../../image/host/build.ts';
 import { run } from '../../node/command/run.ts';
 import { type ClusterFile, readClusterFile, writeClusterFile } from './cluster-file.ts';
 import { readAuthority, readyHealth, waitForEngine } from './engine.ts';
-import { adminPassword, form, waitForBanners } from './form.ts';
+import { adminPassword, form, isFormed, waitForBanners } from './form.ts';
 import { type Lab, openLab } from './lab.ts';
 import { type Phases, startPhases } from './phases.ts';
 import { engineAddress, repoRoot } from './plan.ts';
@@ -79,10 +79,9 @@ async function startHosts(lab: Lab, phases: Phases): Promise<void> {
 }
 
 async function formCluster(lab: Lab, phases: Phases): Promise<ClusterFile['engine']> {
-  const banners = await phases.run('agents show themselves', () => waitForBanners(lab));
+  await phases.run('agents show themselves', () => waitForBanners(lab));
   const password = await adminPassword(lab.plan);
-  if (banners.some((banner) => banner.cluster === undefined))
-    await phases.run('formation', () => form(lab, password));
+  if (!(await isFormed(lab))) await phases.run('formation', () => form(lab, password));
   const port = await lab.forward(engineAddress, 443, Number(values.port));
   const engine = { url: `https://127.0.0.1:${port}`, user: 'admin', password, ca: await readAuthority(lab) };
   await phases.run(
