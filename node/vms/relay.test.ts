@@ -8,14 +8,18 @@ import { buffer, text } from 'node:stream/consumers';
 import * as assert from 'uvu/assert';
 import { eventually } from '../../test/support/eventually.ts';
 import { suite } from '../../test/support/suite.ts';
-import { silentLog } from '../log/log.ts';
+import { makeLog } from '../log/log.ts';
 import { listenAndRelay, type Relay } from './relay.ts';
 
 const test = suite('relay');
 
 let directory = '';
+const lines: string[] = [];
 test.before(() => {
   directory = mkdtempSync(joinPath(tmpdir(), 'trefoil-relay-'));
+});
+test.beforeEach(() => {
+  lines.length = 0;
 });
 test.after(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -38,7 +42,8 @@ async function withRelay(
   });
   await new Promise<void>((resolve) => far.listen(farPath, resolve));
   const dial = open ?? (async () => connect({ path: farPath, allowHalfOpen: true }));
-  const relay = await listenAndRelay({ log: silentLog }, { path, open: (signal) => dial(farPath, signal) });
+  const log = makeLog('test', (line) => lines.push(line));
+  const relay = await listenAndRelay({ log }, { path, open: (signal) => dial(farPath, signal) });
   try {
     await body({ path, relay, far });
   } finally {
@@ -101,6 +106,7 @@ test('a far side that cannot be reached ends the connection', async () => {
       near.on('error', () => {});
       await once(near, 'close');
       await eventually('forgotten', () => relay.connections === 0);
+      assert.match(lines.join(), 'does not answer');
     },
     async () => {
       throw new Error('the other host does not answer');
@@ -108,14 +114,16 @@ test('a far side that cannot be reached ends the connection', async () => {
   );
 });
 
-test('a far side that breaks ends the near side too', async () => {
+test('a far side that closes without a goodbye ends the near side too, and is no failure', async () => {
   await withRelay(
     (socket) => socket.destroy(),
-    async ({ path }) => {
+    async ({ path, relay }) => {
       const near = connect(path);
       near.on('error', () => {});
       near.resume();
       await once(near, 'close');
+      await eventually('forgotten', () => relay.connections === 0);
+      assert.is(lines.join(), '');
     },
   );
 });

@@ -22,6 +22,9 @@ export type Relay = {
   close(): Promise<void>;
 };
 
+const isEnd = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+
 /** Joins two streams until both directions have ended; resolves then, rejects (and destroys both) when one fails. */
 export async function join(one: Duplex, other: Duplex, signal: AbortSignal): Promise<void> {
   const options = { signal, end: true };
@@ -54,7 +57,9 @@ export async function listenAndRelay(env: { log: Log }, options: RelayOptions): 
       await join(near, far, stop.signal);
     } catch (error) {
       near.destroy();
-      if (!stop.signal.aborted) env.log.error('a relayed connection failed', error, { path });
+      // One side that closes without a goodbye, as libvirt does, is an end like any other.
+      if (!stop.signal.aborted && !isEnd(error))
+        env.log.error('a relayed connection failed', error, { path });
     }
   };
 
