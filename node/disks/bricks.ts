@@ -9,6 +9,7 @@ import {
   removeMount,
   startMount,
 } from '../systemd/mount-unit.ts';
+import { releaseAbandoned } from './abandoned.ts';
 import {
   type BrickRecord,
   type BrickStep,
@@ -44,6 +45,8 @@ export type Bricks = {
   list(): Promise<BrickStatus[]>;
   /** this host no longer counts it as its own: unmounted, what is on the disk stays; none there is success */
   forget(name: string): Promise<void>;
+  /** makes brick folders usable again that a failed making of a volume has left marked; cheap, for now and then */
+  sweep(): Promise<void>;
   /** at the agent's start: all that was made is mounted, also when /etc has lost the mount units */
   restore(): Promise<void>;
 };
@@ -189,6 +192,12 @@ export function makeBricks(env: BricksEnv): Bricks {
       if (record.kind !== 'directory') await removeMount(env.mounts, brickPath(name));
       await env.records.remove(name);
       env.log.warn('brick place: forgotten', { name });
+    },
+    async sweep() {
+      for (const record of await env.records.all()) {
+        const place = await status(record);
+        if (place.mounted) await releaseAbandoned(env, place.path);
+      }
     },
     async restore() {
       for (const record of await env.records.all()) {

@@ -10,7 +10,7 @@ import { fileRecords } from '../disks/records.ts';
 import { accepted } from '../files/accepted.ts';
 import { readIfThere, removeFileDurably, writeFileAtomic } from '../files/atomic.ts';
 import type { Units } from '../systemd/units.ts';
-import type { Base } from './base.ts';
+import { type Base, every } from './base.ts';
 import { untilDone } from './retry.ts';
 
 export type Disks = {
@@ -65,7 +65,10 @@ export function wireDisks(base: Base, env: { units: Units }): Disks {
     fsync: measureFsync,
     isDirectoryBrick: async (path) =>
       (await bricks.list()).some((place) => place.kind === 'directory' && path.startsWith(`${place.path}/`)),
-    start: () => void untilDone(base.retry, 'brick places', bricks.restore),
+    start: () => {
+      void untilDone(base.retry, 'brick places', bricks.restore);
+      every(base, 5_000, 'brick folders', bricks.sweep);
+    },
     leave: [
       {
         what: 'brick places',

@@ -123,6 +123,33 @@ test('a disk becomes a brick place, once, and is there again after a power cut',
   assert.is((await host.exec(['cat', `${result.first.path}/file`])).stdout, 'kept\n');
 });
 
+test('a volume that could not be made leaves no mark on its bricks; one that was made keeps it', async () => {
+  await host.exec(['systemctl', 'start', 'glusterd.service']);
+  const brick = (path: string) => `${host.plan.address}:${path}`;
+  const place = '/var/lib/trefoil/bricks/main';
+  const create = async (name: string, ...paths: string[]) => {
+    const argv = ['gluster', '--mode=script', 'volume', 'create', name, ...paths.map(brick)];
+    return (await host.exec(argv, { okExitCodes: [1], timeoutMs: 60_000 })).exitCode === 0;
+  };
+  const marks = async (name: string) =>
+    (await host.exec(['getfattr', '--absolute-names', '-m', '.', `${place}/${name}`])).stdout.includes(
+      'volume-id',
+    );
+  assert.is(await create('made', `${place}/made`), true);
+  assert.is(await create('half', `${place}/half`, '/proc/no/such'), false);
+  assert.is(await create('half', `${place}/half`), false, 'Gluster itself does not forgive it');
+  assert.is(await marks('half'), true);
+  await rooms('sweep');
+  assert.is(await marks('half'), true, 'it is too young');
+  await host.exec(['sleep', '11']);
+  await rooms('sweep');
+  assert.equal([await marks('half'), await marks('made')], [false, true]);
+  assert.is(await create('half', `${place}/half`), true);
+  await host.exec(['gluster', '--mode=script', 'volume', 'start', 'made'], { timeoutMs: 60_000 });
+  await rooms('sweep');
+  assert.is(await marks('made'), true);
+});
+
 test('etcd as a service of the host', async () => {
   const { address } = host.plan;
   const ca = await makeTestCa();

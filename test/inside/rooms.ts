@@ -161,6 +161,10 @@ const tries: Record<string, () => Promise<unknown>> = {
     await bricks.restore();
     return bricks.list();
   },
+  sweep: async () => {
+    await bricks.sweep();
+    return {};
+  },
   etcd: () => tryEtcd(argument),
 };
 const chosen = tries[what ?? ''];
