@@ -6,18 +6,22 @@ import type { Page } from 'playwright-core';
 const source = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 type Violation = { id: string; help: string; nodes: { target: unknown[]; failureSummary?: string }[] };
 
-export async function accessibilityProblems(page: Page): Promise<string[]> {
-  await page.evaluate(source);
-  const violations = await page.evaluate(async () => {
+export async function accessibilityProblems(
+  page: Page,
+  about: 'everything' | 'contrast' = 'everything',
+): Promise<string[]> {
+  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(source);
+  const violations = await page.evaluate(async (which) => {
     // axe was put into the page by the line above.
     const { axe } = globalThis as unknown as {
       axe: { run: (where: Document, options: object) => Promise<{ violations: unknown[] }> };
     };
     const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+    const runOnly = which === 'contrast' ? ['color-contrast', 'link-in-text-block'] : tags;
     // Menus float outside of all landmarks, on purpose: they belong to their button.
-    const rules = { region: { enabled: false } };
-    return (await axe.run(document, { runOnly: tags, rules })).violations;
-  });
+    const rules = which === 'contrast' ? {} : { region: { enabled: false } };
+    return (await axe.run(document, { runOnly, rules })).violations;
+  }, about);
   return (violations as Violation[]).flatMap((violation) =>
     violation.nodes.map(
       (node) =>

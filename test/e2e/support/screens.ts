@@ -1,17 +1,11 @@
-/** Every screen and dialog, in both themes and widths: no page error, nothing that axe finds, and a picture to look at. */
+/** Every screen and dialog, looked at in both themes: page errors, what axe finds, width, and a picture to look at. */
 import { mkdirSync } from 'node:fs';
 import type { Browser, Page } from 'playwright-core';
-import * as assert from 'uvu/assert';
-import { suite } from '../support/suite.ts';
-import { accessibilityProblems } from './support/axe.ts';
-import { launchBrowser, looks, openPage } from './support/browser.ts';
-import { builtUi } from './support/built-ui.ts';
-import { startMock } from './support/mock.ts';
-import { uuid } from './support/samples.ts';
-import { makeWorld } from './support/world.ts';
+import { accessibilityProblems } from './axe.ts';
+import { type Look, openPage } from './browser.ts';
+import { uuid } from './samples.ts';
 
-const test = suite('screens', { deadlineMs: 120_000 });
-const pictures = '.lab/screenshots';
+export const pictures = '.lab/screenshots';
 const vm = `/vms/${uuid(4)}`;
 
 type Screen = { name: string; path: string; ready: string; open?: (page: Page) => Promise<void> };
@@ -92,50 +86,31 @@ const screens: Screen[] = [
   },
 ];
 
-let browser: Browser;
-let mock: Awaited<ReturnType<typeof startMock>>;
-test.before(async () => {
+/** Sentences about what is wrong; none when all is well. */
+export async function problemsOfAllScreens(
+  browser: Browser,
+  url: string,
+  width: Look['width'],
+): Promise<string[]> {
   mkdirSync(pictures, { recursive: true });
-  mock = await startMock(makeWorld(), { root: await builtUi() });
-  browser = await launchBrowser();
-});
-test.after(async () => {
-  await browser?.close();
-  await mock?.close();
-});
-
-for (const look of looks)
-  test(`look right and are accessible: ${look.theme}, ${look.width} px`, async () => {
-    const { page, errors, close } = await openPage(browser, look);
-    const problems: string[] = [];
-    for (const screen of screens) {
-      await page.goto(mock.url + screen.path);
-      await heading(page, screen.ready).first().waitFor();
-      await screen.open?.(page);
-      await page.evaluate(() => document.fonts.ready);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      if (wide > 0) problems.push(`${screen.name}: ${wide} px wider than the window`);
-      problems.push(...(await accessibilityProblems(page)).map((problem) => `${screen.name}: ${problem}`));
-      await page.screenshot({ path: `${pictures}/${screen.name}-${look.theme}-${look.width}.png` });
+  const { page, errors, close } = await openPage(browser, { theme: 'light', width });
+  const problems: string[] = [];
+  for (const screen of screens) {
+    await page.emulateMedia({ colorScheme: 'light' });
+    await page.goto(url + screen.path);
+    await heading(page, screen.ready).first().waitFor();
+    await screen.open?.(page);
+    await page.evaluate(() => document.fonts.ready);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    if (wide > 0) problems.push(`${screen.name}: ${wide} px wider than the window`);
+    for (const theme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme: theme });
+      // What the theme does not change need not be looked at twice.
+      const found = await accessibilityProblems(page, theme === 'light' ? 'everything' : 'contrast');
+      problems.push(...found.map((problem) => `${screen.name}, ${theme}: ${problem}`));
+      await page.screenshot({ path: `${pictures}/${screen.name}-${theme}-${width}.png` });
     }
-    assert.equal(errors, []);
-    assert.is(problems.join('\n'), '');
-    await close();
-  });
-
-test('the login page, and a wrong password', async () => {
-  mock.logOutEveryone();
-  for (const look of looks) {
-    const { page, close } = await openPage(browser, look);
-    await page.goto(mock.url);
-    await page.getByLabel('Name').fill('admin');
-    await page.getByLabel('Password').fill('wrong');
-    await page.getByRole('button', { name: 'Log in' }).click();
-    await page.getByRole('alert').waitFor();
-    assert.is((await accessibilityProblems(page)).join('\n'), '');
-    await page.screenshot({ path: `${pictures}/login-${look.theme}-${look.width}.png` });
-    await close();
   }
-});
-
-test.run();
+  await close();
+  return [...problems, ...errors];
+}
