@@ -82,6 +82,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const stopping = new AbortController();
   const hub = makeHub();
   const changes = new Changes();
+  const loops = new Loops({ log, now });
   let started = false;
 
   const record = (event: NewEvent) =>
@@ -92,7 +93,16 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     log,
     now,
     sleep,
-    ...heed({ changes, catalog, world: () => world, reconcile: (id) => reconciler.wake(id), record }),
+    ...heed({
+      changes,
+      catalog,
+      world: () => world,
+      reconcile: (id) => reconciler.wake(id),
+      record,
+      ask: () => {
+        for (const name of ['images', 'etcd', 'cluster-document']) loops.wake(name);
+      },
+    }),
   });
   const facts = new ClusterFacts({
     networks: await loadNetworks(db),
@@ -163,7 +173,6 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   );
   const sessions = new Sessions({ db, now, limiter: makeLimiter(() => now().getTime()) });
   const tickets = new Tickets(() => now().getTime());
-  const loops = new Loops({ log, now });
 
   const status = (): EngineStatus => ({
     version,

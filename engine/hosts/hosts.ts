@@ -44,6 +44,8 @@ export class Hosts {
   readonly #env: HostsEnv;
   readonly #entries = new Map<HostId, { entry: HostEntry; stop: AbortController; watching: Promise<void> }>();
 
+  readonly #nudges = new Map<HostId, () => void>();
+
   constructor(env: HostsEnv) {
     this.#env = env;
   }
@@ -68,9 +70,15 @@ export class Hosts {
     const known = this.#entries.get(id);
     if (known === undefined) return;
     this.#entries.delete(id);
+    this.#nudges.delete(id);
     known.stop.abort();
     await Promise.allSettled([known.watching]);
     await known.entry.link.close();
+  }
+
+  /** Something has changed for it: it is connected to now, not when its wait is over. */
+  nudge(id: HostId): void {
+    this.#nudges.get(id)?.();
   }
 
   get = (id: HostId): HostEntry | undefined => this.#entries.get(id)?.entry;
@@ -116,13 +124,16 @@ export class Hosts {
         if (wasOnline()) waitMs = 250;
         this.#lost(entry, asAppError(thrown, `watching the host ${entry.record.name}`));
       }
-      try {
-        await this.#env.sleep(waitMs, signal);
-      } catch {
-        return;
-      }
+      await this.#pause(entry.record.id, waitMs, signal);
       waitMs = Math.min(waitMs * 2, longestWaitMs);
     }
+  }
+
+  /** Ended early by `nudge`, or by the signal. */
+  async #pause(id: HostId, ms: number, signal: AbortSignal): Promise<void> {
+    const early = new AbortController();
+    this.#nudges.set(id, () => early.abort());
+    await this.#env.sleep(ms, AbortSignal.any([signal, early.signal])).catch(() => {});
   }
 
   async #follow(entry: HostEntry, signal: AbortSignal): Promise<void> {

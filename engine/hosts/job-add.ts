@@ -126,6 +126,7 @@ async function join(env: AddHostEnv, input: Input, memory: Memory, signal: Abort
     caCertificate: env.caCertificate,
   };
   await via.link.client.call('finishPairing', { params: { id: pairing.id }, body }, { signal });
+  env.hosts.nudge(input.id);
 }
 
 /** Takes everything back: the host is found again as before, and nobody remembers it. */

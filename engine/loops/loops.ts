@@ -17,6 +17,7 @@ export class Loops {
   readonly #stop = new AbortController();
   readonly #status = new Map<string, BackgroundLoop>();
   readonly #rounds: Promise<void>[] = [];
+  readonly #wake = new Map<string, () => void>();
 
   constructor(env: { log: Log; now(): Date }) {
     this.#log = env.log;
@@ -33,6 +34,11 @@ export class Loops {
     };
     this.#status.set(loop.name, status);
     this.#rounds.push(this.#run(loop, status));
+  }
+
+  /** Its next round begins now, not when its period is over. */
+  wake(name: string): void {
+    this.#wake.get(name)?.();
   }
 
   status = (): BackgroundLoop[] => [...this.#status.values()];
@@ -57,20 +63,22 @@ export class Loops {
       status.rounds += 1;
       status.lastRanAt = this.#now().toISOString();
       status.lastTookMs = Math.round((performance.now() - begin) * 10) / 10;
-      await pause(loop.periodMs, signal);
+      await this.#pause(loop, signal);
     }
   }
-}
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-    if (signal.aborted) end();
-  });
+  #pause({ name, periodMs }: Loop, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        this.#wake.delete(name);
+        resolve();
+      };
+      const timer = setTimeout(end, periodMs);
+      this.#wake.set(name, end);
+      signal.addEventListener('abort', end, { once: true });
+      if (signal.aborted) end();
+    });
+  }
 }

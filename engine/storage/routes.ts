@@ -48,17 +48,23 @@ export function needSpace(volume: Volume, neededMiB: number): void {
   });
 }
 
-async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+const empty = (): AppError =>
+  new AppError({ code: 'image.empty', family: 'invalid', message: 'The image is empty.' });
+
+/** The body's bytes, once it is known that there are any: a host is not bothered with nothing. */
+async function uploaded(body: ReadableStream<Uint8Array> | null): Promise<AsyncIterable<Uint8Array>> {
+  if (body === null) throw empty();
   const reader = body.getReader();
-  try {
+  const first = await reader.read();
+  if (first.done) throw empty();
+  return (async function* () {
+    yield first.value;
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
       yield value;
     }
-  } finally {
-    reader.releaseLock();
-  }
+  })();
 }
 
 export const storageRoutes = (
@@ -73,15 +79,14 @@ export const storageRoutes = (
   async uploadImage({ query, request, caller }) {
     const volume = usableVolume(env.volumes(), query.volume);
     const length = Number(request.headers.get('content-length') ?? Number.NaN);
-    if (request.body === null || length === 0)
-      throw new AppError({ code: 'image.empty', family: 'invalid', message: 'The image is empty.' });
     const size = Number.isFinite(length) ? length : undefined;
     needSpace(volume, Math.ceil((size ?? 1) / 1024 / 1024));
     const entry = env.hosts.anyOnline(mountsVolume(volume.name));
+    const bytes = await uploaded(request.body);
     const id = imageIdSchema.parse(randomUUID());
     const { name, format } = query;
     const path = `/v1/images/${id}${queryString({ name, volume: volume.name, format, size })}`;
-    await entry.link.putStream(path, chunksOf(request.body), size, request.signal);
+    await entry.link.putStream(path, bytes, size, request.signal);
     await env.images.refresh([volume.name], AbortSignal.timeout(10_000));
     await env.record({
       severity: 'info',

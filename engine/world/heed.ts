@@ -13,6 +13,8 @@ export type HeedEnv = {
   world(): World;
   reconcile(id: VmId): void;
   record(event: NewEvent): Promise<void>;
+  /** a host is online: what is asked of hosts now and then is asked now */
+  ask(): void;
 };
 
 /** What follows from what hosts tell: who waits is woken, who watches is told, what differs is reconciled. */
@@ -31,6 +33,7 @@ export function heed(env: HeedEnv): Pick<HostsEnv, 'onState' | 'onChange'> {
       for (const record of env.catalog.all()) if (record.hostId === entry.record.id) ids.add(record.id);
       for (const id of ids) touched(id);
       for (const name of entry.picture?.volumes.keys() ?? []) env.world().tellVolume(name);
+      if (entry.state === 'online') env.ask();
       tellState(env, entry, lost);
     },
     onChange(entry, change) {

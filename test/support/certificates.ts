@@ -17,6 +17,8 @@ const hour = 3_600_000;
 export type TestCertificate = { key: string; certificate: string };
 export type TestCa = {
   certificate: string;
+  /** PEM; what the cluster keeps in its store */
+  key: string;
   /** a certificate for a new key */
   issue(options: {
     id?: string;
@@ -74,6 +76,7 @@ export async function makeTestCa(name = 'test cluster'): Promise<TestCa> {
 
   return {
     certificate: ca.toString('pem'),
+    key: await privateKeyToPem(keys.privateKey),
     issue: async ({ id = randomUUID(), ...rest }) => {
       const own = await newKeys();
       return {
