@@ -48,8 +48,8 @@ test('the past is told as people tell it', () => {
 });
 
 test('percent, share, plural, lists', () => {
-  assert.is(formatPercent(0.4), '<1 %');
-  assert.is(formatPercent(0), '0 %');
+  assert.is(formatPercent(0.4), '<1\u00a0%');
+  assert.is(formatPercent(0), '0\u00a0%');
   assert.is(share(1, 0), 0);
   assert.is(share(3, 2), 100);
   assert.is(plural(1, 'host'), '1 host');

@@ -28,7 +28,7 @@ export function formatBytes(bytes: number): string {
 
 export function formatPercent(percent: number): string {
   if (!Number.isFinite(percent)) return '–';
-  return `${percent > 0 && percent < 1 ? '<1' : Math.round(percent)} %`;
+  return `${percent > 0 && percent < 1 ? '<1' : Math.round(percent)}\u00a0%`;
 }
 
 /** The part of the whole in percent, 0 when there is no whole. */
