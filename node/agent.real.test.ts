@@ -25,7 +25,10 @@ test.before(async () => {
   ca = await makeTestCa();
   await lab.start({ tree, product: fillProduct });
   await Promise.all(lab.hosts.map((host) => host.waitBooted()));
-  for (const host of lab.hosts) await host.write('/run/call.mjs', caller);
+  for (const host of lab.hosts) {
+    await host.write('/opt/call.mjs', caller);
+    await eventually('the agent', () => codeOn(host), { deadlineMs: 20_000 });
+  }
 });
 test.after(async () => {
   await lab.stop();
@@ -45,7 +48,7 @@ process.stdin.on('end', () => asked.end());
 
 async function ask(host: LabHost, method: string, path: string, body?: unknown) {
   const input = body === undefined ? '' : JSON.stringify(body);
-  const { stdout } = await host.exec(['/usr/lib/trefoil/node', '/run/call.mjs', method, path], { input });
+  const { stdout } = await host.exec(['/usr/lib/trefoil/node', '/opt/call.mjs', method, path], { input });
   const { status, text } = JSON.parse(stdout);
   return { status: Number(status), body: text === '' ? undefined : JSON.parse(text) };
 }
@@ -259,6 +262,43 @@ test('a host that leaves is found again, unjoined, with a new code and its defau
     { deadlineMs: 40_000, everyMs: 1_000 },
   );
   assert.match(await addressesOn(host2, 'mgmt0'), new RegExp(host2.plan.address));
+});
+
+test('disks are known and measured; the disk of a host is free until it is taken', async () => {
+  const agent = agentOf(host1);
+  const { disks } = await agent.call('getHost');
+  assert.equal(
+    disks.map(({ use }) => use),
+    ['free'],
+  );
+  const body = { peers: [], fsyncDirectory: '/var/lib/trefoil' };
+  const { fsync } = await agent.call('preflight', { body });
+  assert.ok((fsync?.samples ?? 0) >= 20 && (fsync?.p99Ms ?? 0) > 0);
+});
+
+test('an idle agent is small and quiet', async () => {
+  const pid = (
+    await host1.exec(['systemctl', 'show', '--property=MainPID', '--value', 'trefoil-node.service'])
+  ).stdout.trim();
+  const ticks = async () => {
+    const fields = (await host1.exec(['cat', `/proc/${pid}/stat`])).stdout.split(') ')[1]?.split(' ') ?? [];
+    // utime, stime and those of children that have ended, in hundredths of a second
+    return [11, 12, 13, 14].reduce((sum, i) => sum + Number(fields[i]), 0);
+  };
+  const before = await ticks();
+  const began = performance.now();
+  await new Promise((resolve) => setTimeout(resolve, 20_000));
+  const used = (await ticks()) - before;
+  const percent = (1000 * used) / (performance.now() - began);
+  const { stdout } = await host1.exec(['grep', 'VmRSS', `/proc/${pid}/status`]);
+  const mebibytes = Number(/(\d+) kB/.exec(stdout)?.[1]) / 1024;
+  console.log(`idle agent: ${Math.round(mebibytes)} MiB, ${percent.toFixed(1)} % of a core`);
+  assert.ok(mebibytes < 200 && percent < 5);
+});
+
+test('a host powers itself off when told', async () => {
+  await agentOf(host3).call('power', { body: { action: 'power-off' } });
+  await eventually('it is off', async () => (await host3.state()) === 'off', { deadlineMs: 50_000 });
 });
 
 test.run();

@@ -7,7 +7,6 @@ import { type HostId, hostIdSchema } from '../contract/ids.ts';
 import { silentLog } from '../log/log.ts';
 import type { Avahi, FoundService, ResolvedService } from './avahi.ts';
 import { makeDiscovery } from './discovery.ts';
-import { makeFound } from './found.ts';
 import { readTxt, txtOf } from './txt.ts';
 
 const test = suite('discovery');
@@ -33,7 +32,7 @@ function fakeAvahi() {
   let events: Parameters<Avahi['browse']>[0] | undefined;
   let restarted: (() => void) | undefined;
   const announced: string[] = [];
-  const errors: { announce?: Error; browse?: Error } = {};
+  const errors: { announce?: Error; browse?: Error; resolve?: Error } = {};
   const serviceOf = (key: string): FoundService => {
     const [index = '', protocol = '', name = ''] = key.split(' ');
     return { name, interface: Number(index), protocol: Number(protocol) };
@@ -50,6 +49,7 @@ function fakeAvahi() {
       for (const key of services.keys()) given.found(serviceOf(key));
     },
     resolve: async ({ name, interface: index, protocol }) => {
+      if (errors.resolve !== undefined) throw errors.resolve;
       const service = services.get(`${index} ${protocol} ${name}`);
       if (service === undefined) throw new Error('not there');
       return service;
@@ -215,17 +215,28 @@ test('when avahi comes back everything is announced and browsed again; while it 
   await eventually('announced again', () => f.world.announced.length === 2);
 });
 
-test('strangers cannot fill the memory with announcements', () => {
-  const found = makeFound();
-  for (let i = 0; i < 1000; i++)
-    found.hint({
-      id: newId(),
-      fingerprint: 'ab'.repeat(32),
-      address: `10.0.0.${i}`,
-      port: 1,
-      key: String(i),
-    });
-  assert.is(found.hints().length, 256);
+test('a host that could not be resolved when it appeared is found when the list is read again', async () => {
+  const f = fixture();
+  await f.discovery.start();
+  const other = announcementOf(newId());
+  f.hosts.set('10.0.0.2', other);
+  f.world.errors.resolve = new Error('no answer yet');
+  f.world.appear(`3 0 ${other.id}`, at('10.0.0.2', other));
+  await f.until([]);
+  delete f.world.errors.resolve;
+  await f.pass(11_000);
+  await f.until(['host1: 10.0.0.2']);
+});
+
+test('strangers cannot fill the memory with announcements', async () => {
+  const f = fixture();
+  await f.discovery.start();
+  for (let i = 0; i < 1000; i++) {
+    const forged = announcementOf(newId());
+    f.hosts.set(`10.0.0.${i}`, forged);
+    f.world.appear(`3 0 ${forged.id}`, at(`10.0.0.${i}`, forged));
+  }
+  await eventually('not all of them', async () => (await f.seen()).length === 256);
 });
 
 test.run();

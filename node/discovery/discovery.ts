@@ -30,6 +30,8 @@ export type Discovery = {
 const freshMs = 8_000;
 const patienceMs = 3_000;
 const atOnce = 16;
+/** more than twelve hosts ever need; strangers cannot make us remember more */
+const mostServices = 256;
 
 const keyOf = ({ name, interface: index, protocol }: FoundService): string => `${index} ${protocol} ${name}`;
 
@@ -37,6 +39,8 @@ const keyOf = ({ name, interface: index, protocol }: FoundService): string => `$
 export function makeDiscovery(env: DiscoveryEnv): Discovery {
   const { avahi, log } = env;
   const found = makeFound();
+  /** what avahi tells to be there; one that could not be resolved when it appeared is tried again with the others */
+  const services = new Map<string, FoundService>();
   let announced = '';
   let browsing = false;
   let complained = '';
@@ -81,22 +85,27 @@ export function makeDiscovery(env: DiscoveryEnv): Discovery {
 
   const browse = async () => {
     if (browsing) return;
+    services.clear();
     await avahi.browse({
-      found: (service) =>
-        void arrive(service).catch((error) => log.warn('mDNS: not resolved', { reason: errorChain(error) })),
-      lost: (service) => found.withdrawn(keyOf(service)),
+      found: (service) => {
+        if (services.size >= mostServices) return;
+        services.set(keyOf(service), service);
+        arrive(service).catch((error) => log.info('mDNS: not resolved yet', { reason: errorChain(error) }));
+      },
+      lost: (service) => {
+        services.delete(keyOf(service));
+        found.withdrawn(keyOf(service));
+      },
     });
     browsing = true;
   };
 
-  /** A host whose certificate or state changed announces that under the same name, so its hints are resolved again. */
+  /** A host whose certificate or state changed announces that under the same name, so services are resolved again. */
   const askAll = async () => {
-    const waiting = found.hints();
+    const waiting = [...services.values()];
     const worker = async () => {
-      for (let hint = waiting.shift(); hint !== undefined; hint = waiting.shift()) {
-        const [index = '0', protocol = '0', name = ''] = hint.key.split(' ');
-        await arrive({ name, interface: Number(index), protocol: Number(protocol) }).catch(() => {});
-      }
+      for (let service = waiting.shift(); service !== undefined; service = waiting.shift())
+        await arrive(service).catch(() => {});
     };
     await Promise.all(Array.from({ length: atOnce }, worker));
     found.silent(env.monotonicMs());

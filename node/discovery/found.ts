@@ -10,7 +10,7 @@ import type { HostId } from '../contract/ids.ts';
  */
 export type Hint = { id: HostId; fingerprint: string; address: string; port: number; key: string };
 
-export const foundLimits = { hints: 256, silentMs: 20_000 } as const;
+const silentMs = 20_000;
 
 type Listed = { announcement: Announcement; addresses: string[]; seenAt: Date; seenMs: number };
 
@@ -18,7 +18,6 @@ export type Found = {
   hint(hint: Hint): void;
   /** `key` names the one announcement (host, network card, protocol) that was withdrawn */
   withdrawn(key: string): void;
-  hints(): Hint[];
   answered(hint: Hint, announcement: Announcement, at: Date, nowMs: number): void;
   silent(nowMs: number): void;
   list(): Discovered;
@@ -35,14 +34,12 @@ export function makeFound(): Found {
 
   return {
     hint: (hint) => {
-      if (hints.size >= foundLimits.hints && !hints.has(hint.key)) return;
       hints.set(hint.key, hint);
     },
     withdrawn: (key) => {
       hints.delete(key);
       forgetUnhinted();
     },
-    hints: () => [...hints.values()],
     answered: (hint, announcement, at, nowMs) => {
       const before = listed.get(hint.id);
       const current = new Set(
@@ -59,7 +56,7 @@ export function makeFound(): Found {
       });
     },
     silent: (nowMs) => {
-      for (const [id, { seenMs }] of listed) if (nowMs - seenMs >= foundLimits.silentMs) listed.delete(id);
+      for (const [id, { seenMs }] of listed) if (nowMs - seenMs >= silentMs) listed.delete(id);
     },
     list: () => ({
       hosts: [...listed.values()]
