@@ -18,7 +18,8 @@ const wrap = (lite: PGlite): Database => ({
 });
 
 /** PostgreSQL inside this process: no server, no root. One connection, so statements run one after the other. */
-export const openEmbedded = async (): Promise<Database> => wrap(await PGlite.create());
+export const openEmbedded = async (directory?: string): Promise<Database> =>
+  wrap(await (directory === undefined ? PGlite.create() : PGlite.create(directory)));
 
 /**
  * An embedded database with the engine's schema. Making one takes seconds, loading a copy half a second: the first

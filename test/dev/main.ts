@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { argv, execPath, exit, stdout } from 'node:process';
+import { parseArgs } from 'node:util';
+import { createServer } from 'vite';
+import { z } from 'zod';
+import { eventually } from '../support/eventually.ts';
+import { fillWithVms } from './vms.ts';
+import { makeDevWorld } from './world.ts';
+
+/**
+ * `npm run dev`: the engine with an embedded database and three simulated hosts, and the page with hot reload. No root.
+ *   --lab        the page against the running lab's engine instead
+ *   --vms N      N more VMs
+ *   --port N     of the page (default 5173)
+ *   --no-page    the engine alone
+ */
+const { values } = parseArgs({
+  args: argv.slice(2),
+  options: {
+    lab: { type: 'boolean', default: false },
+    vms: { type: 'string', default: '0' },
+    port: { type: 'string', default: '5173' },
+    'engine-port': { type: 'string', default: '7480' },
+    'no-page': { type: 'boolean', default: false },
+  },
+});
+const say = (text: string) => void stdout.write(`${text}\n`);
+
+const labSchema = z.object({
+  engine: z.object({ url: z.string(), user: z.string(), password: z.string() }),
+});
+const labFile = '.lab/cluster.json';
+
+async function startPage(engineUrl: string): Promise<string> {
+  process.env['TREFOIL_ENGINE'] = engineUrl;
+  const page = await createServer({
+    configFile: 'ui/vite.config.ts',
+    server: { host: 'localhost', port: Number(values.port), strictPort: false },
+    clearScreen: false,
+    logLevel: 'warn',
+  });
+  await page.listen();
+  return page.resolvedUrls?.local[0] ?? `http://localhost:${values.port}/`;
+}
+
+function startEngineProcess(planFile: string): ChildProcess {
+  return spawn(
+    execPath,
+    ['--watch', '--watch-preserve-output', '--no-warnings', 'test/dev/engine.ts', planFile],
+    { stdio: ['ignore', 'inherit', 'inherit'] },
+  );
+}
+
+async function withLab(): Promise<void> {
+  if (!existsSync(labFile)) {
+    say('There is no running lab. Start one with "npm run up".');
+    exit(1);
+  }
+  const { engine } = labSchema.parse(JSON.parse(readFileSync(labFile, 'utf8')));
+  const url = await startPage(engine.url);
+  say(
+    `\n  Page      ${url}\n  User      ${engine.user}\n  Password  ${engine.password}\n  Engine    ${engine.url}\n`,
+  );
+}
+
+async function withSimulation(): Promise<void> {
+  const engineUrl = `http://127.0.0.1:${values['engine-port']}`;
+  const { world, planFile, password } = await makeDevWorld('.cache/dev', Number(values['engine-port']));
+  const engine = startEngineProcess(planFile);
+  process.on('exit', () => engine.kill());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => {
+      engine.once('exit', () => exit(0));
+      engine.kill(signal);
+    });
+  await eventually('the engine to answer', async () => (await fetch(`${engineUrl}/api/v1/health`)).ok, {
+    deadlineMs: 60_000,
+    everyMs: 200,
+  });
+  await fillWithVms(world, engineUrl, password, Number(values.vms));
+  const page = values['no-page'] ? `${engineUrl}/` : await startPage(engineUrl);
+  const found = world.hosts.find(({ kept }) => kept.join === undefined);
+  say(`
+  Page      ${page}
+  User      admin
+  Password  ${password}
+  API       ${engineUrl}/api/v1/openapi.json
+  To add    ${found?.options.name ?? 'no host'}, code ${found?.code ?? ''}
+`);
+}
+
+await (values.lab ? withLab() : withSimulation());
