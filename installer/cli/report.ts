@@ -30,11 +30,15 @@ const titleWidth = 46;
 
 const took = ({ seconds = 0 }: { seconds?: number }): string => `${seconds.toFixed(1)} s`.padStart(8);
 
-/** A line a step; on a terminal the running step is shown on the last line. Steps tell details only when they last. */
-export function textReport(out: Output, err: Output): Report {
+/** Elsewhere than on a terminal a step that lasts says now and then what it waits for. */
+const detailMs = 15_000;
+
+/** A line a step; on a terminal the running step is shown on the last line, with what it does just now. */
+export function textReport(out: Output, err: Output, now: () => number = () => performance.now()): Report {
   let shown = false;
   let running = '';
   let lastDetail = '';
+  let lastLineAt = now();
   const clear = () => {
     if (shown) out.write(clearLine);
     shown = false;
@@ -48,6 +52,7 @@ export function textReport(out: Output, err: Output): Report {
   const line = (text: string) => {
     clear();
     out.write(`${text}\n`);
+    lastLineAt = now();
   };
   const step = (event: Extract<Progress, { event: 'step' }>) => {
     const number = `${String(event.number).padStart(3)}/${event.of}`;
@@ -59,6 +64,7 @@ export function textReport(out: Output, err: Output): Report {
         : `about ${duration(event.secondsLeft)} left`;
     switch (event.state) {
       case 'running':
+        lastLineAt = now();
         return passing(`${running} ...  ${left}`);
       case 'done':
         return line(`${number}  ${event.title.padEnd(titleWidth)} ${took(event)}   ${left}`.trimEnd());
@@ -83,8 +89,10 @@ export function textReport(out: Output, err: Output): Report {
           return step(event);
         case 'detail':
           if (event.text === lastDetail) return;
+          if (out.isTerminal) passing(`${running}: ${event.text}`);
+          else if (now() - lastLineAt < detailMs) return;
+          else line(`         ${event.text}`);
           lastDetail = event.text;
-          passing(`${running}: ${event.text}`);
       }
     },
     problems: (problems) => {
