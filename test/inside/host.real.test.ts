@@ -19,7 +19,7 @@ let folder = '';
 let serial = '';
 
 const rooms = async (...argv: string[]): Promise<unknown> => {
-  const { stdout } = await host.exec(['/usr/lib/trefoil/node', '/root/rooms.mjs', ...argv], {
+  const { stdout } = await host.exec(['/usr/lib/trefoil/node', '/var/tmp/rooms.mjs', ...argv], {
     timeoutMs: 100_000,
   });
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
@@ -36,7 +36,7 @@ test.before(async () => {
   const { tree } = await buildHostTree();
   await lab.start({ tree });
   await host.waitBooted();
-  await host.push(join(folder, 'rooms.mjs'), '/root/rooms.mjs');
+  await host.push(join(folder, 'rooms.mjs'), '/var/tmp/rooms.mjs');
   serial = (await host.exec(['cat', '/etc/trefoil/disks-allow-loop'])).stdout.trim().split(' ')[1] ?? '';
 });
 test.after(async () => {
@@ -158,9 +158,9 @@ test('etcd as a service of the host', async () => {
     role: 'host',
     addresses: [address, '127.0.0.1'],
   });
-  await host.write('/root/ca.pem', ca.certificate);
-  await host.write('/root/cert.pem', certificate);
-  await host.write('/root/key.pem', key, 0o600);
+  await host.write('/var/tmp/ca.pem', ca.certificate);
+  await host.write('/var/tmp/cert.pem', certificate);
+  await host.write('/var/tmp/key.pem', key, 0o600);
   const schema = z.object({
     before: etcdStatusSchema,
     value: z.string(),

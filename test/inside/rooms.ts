@@ -117,7 +117,7 @@ async function tryDisks(serial: string) {
 }
 
 async function tryEtcd(address: string) {
-  const [ca, cert, key] = ['ca', 'cert', 'key'].map((name) => readFileSync(`/root/${name}.pem`, 'utf8'));
+  const [ca, cert, key] = ['ca', 'cert', 'key'].map((name) => readFileSync(`/var/tmp/${name}.pem`, 'utf8'));
   if (ca === undefined || cert === undefined || key === undefined) throw new Error('no certificates');
   const env = { files: systemEtcdFiles, units, log };
   const wanted = {
