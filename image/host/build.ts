@@ -38,6 +38,12 @@ async function packagesTree(): Promise<CacheEntry> {
   });
 }
 
+/**
+ * The gluster command starts this each time to ask whether geo-replication is there, a Python program that takes longer
+ * than the command itself. We have no geo-replication.
+ */
+const geoReplication = 'usr/lib/x86_64-linux-gnu/glusterfs/gsyncd';
+
 /** The tree's own state at boot must not come from the machine that built it, nor be shared by all hosts. */
 async function forget(tree: string): Promise<void> {
   const gone = [
@@ -78,6 +84,7 @@ async function finish(base: string, tree: string): Promise<void> {
   await mkdir(join(tree, 'usr/lib/trefoil'), { recursive: true });
   await cp(nodeBinary, join(tree, 'usr/lib/trefoil/node'));
   await chmod(join(tree, 'usr/lib/trefoil/node'), 0o755);
+  await rm(join(tree, geoReplication), { force: true });
   await forget(tree);
   await applyPreset(tree);
 }

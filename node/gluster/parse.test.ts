@@ -85,11 +85,13 @@ test('volumes: layout, bricks in order, options', () => {
 });
 
 test('processes: bricks and self-heal daemons', () => {
-  const processes = readProcesses(answer('status.xml'));
+  const processes = readProcesses(answer('status.xml')).get('data');
+  if (processes === undefined) throw new Error('data is missing');
   assert.is(processes.bricks.length, 3);
   assert.ok(processes.bricks.every((brick) => brick.online && brick.pid !== undefined));
   assert.is(processes.selfHeal.length, 3);
-  assert.ok(readProcesses(answer('status-brick-down.xml')).bricks.some((brick) => !brick.online));
+  const down = readProcesses(answer('status-brick-down.xml')).get('data');
+  assert.ok(down?.bricks.some((brick) => !brick.online));
 });
 
 test('what waits to be healed, also when a brick could not be asked', () => {

@@ -116,6 +116,7 @@ const statusSchema = z.object({
     volumes: z.object({
       volume: z.array(
         z.object({
+          volName: text,
           node: z
             .array(z.object({ hostname: text, path: text, status: text, pid: text.default('') }))
             .default([]),
@@ -125,23 +126,26 @@ const statusSchema = z.object({
   }),
 });
 
-/** `volume status NAME`: processes as glusterd believes them. Says nothing about who is connected. */
-export function readProcesses(answer: unknown): VolumeProcesses {
-  const nodes = read(statusSchema, answer, 'the state of a volume').volStatus.volumes.volume.flatMap(
-    ({ node }) => node,
-  );
+/** `volume status all`: the processes of each started volume, as glusterd believes them. Says nothing about who is connected. */
+export function readProcesses(answer: unknown): Map<string, VolumeProcesses> {
+  const { volume } = read(statusSchema, answer, 'the state of the volumes').volStatus.volumes;
   const processOf = (node: { status: string; pid: string }) => ({
     online: node.status === '1',
     pid: Number(node.pid) > 0 ? Number(node.pid) : undefined,
   });
-  return {
-    bricks: nodes
-      .filter((node) => node.path.startsWith('/'))
-      .map((node) => ({ address: node.hostname, path: node.path, ...processOf(node) })),
-    selfHeal: nodes
-      .filter((node) => node.hostname === 'Self-heal Daemon')
-      .map((node) => ({ address: node.path, ...processOf(node) })),
-  };
+  return new Map(
+    volume.map(({ volName, node: nodes }) => [
+      volName,
+      {
+        bricks: nodes
+          .filter((node) => node.path.startsWith('/'))
+          .map((node) => ({ address: node.hostname, path: node.path, ...processOf(node) })),
+        selfHeal: nodes
+          .filter((node) => node.hostname === 'Self-heal Daemon')
+          .map((node) => ({ address: node.path, ...processOf(node) })),
+      },
+    ]),
+  );
 }
 
 export type HealCount = {

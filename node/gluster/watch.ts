@@ -6,7 +6,7 @@ import type { Log } from '../log/log.ts';
 import type { Cli } from './cli.ts';
 import { judge, type VolumeView } from './health.ts';
 import { clientLinks, type MountsEnv, mountSize, mountState } from './mounts.ts';
-import { readHeal, readProcesses, type VolumeInfo } from './parse.ts';
+import { type HealCount, readHeal, readProcesses, type VolumeInfo, type VolumeProcesses } from './parse.ts';
 import { decideRepair, freshRepair, type RepairAction, type RepairState } from './repair.ts';
 import { findVolume, listVolumes, rebuildGraphs, startForce } from './volumes.ts';
 
@@ -33,10 +33,13 @@ export type Watch = {
   forget(name: string): void;
 };
 
+const calmHealMs = 60_000;
+
 /** Keeps an eye on the volumes of the pool from this host. One `tick` at a time; its results are what the API answers. */
 export function makeWatch(env: WatchEnv): Watch {
   const statuses = new Map<string, VolumeStatus>();
   const repairs = new Map<string, RepairState>();
+  const heals = new Map<string, { atMs: number; heal: HealCount[] }>();
 
   const quietly = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -47,18 +50,30 @@ export function makeWatch(env: WatchEnv): Watch {
     }
   };
 
+  /** One command for all volumes: each costs the cluster its lock. */
+  const allProcesses = () =>
+    quietly(async () => readProcesses(await env.cli.command(['volume', 'status', 'all'])));
+
+  /** The dearest question, so it is asked now and then while all is well, and at each look while it is not. */
+  const healOf = async (info: VolumeInfo): Promise<HealCount[] | undefined> => {
+    if (!info.started || info.setSize === 1) return undefined;
+    const last = heals.get(info.name);
+    const isCalm = statuses.get(info.name)?.state === 'healthy';
+    if (last !== undefined && isCalm && env.clock.now() - last.atMs < calmHealMs) return last.heal;
+    const heal = await quietly(async () =>
+      readHeal(await env.cli.ask(['volume', 'heal', info.name, 'info', 'summary'])),
+    );
+    if (heal === undefined) heals.delete(info.name);
+    else heals.set(info.name, { atMs: env.clock.now(), heal });
+    return heal;
+  };
+
   const observe = async (
     info: VolumeInfo,
+    processes: VolumeProcesses | undefined,
   ): Promise<{ view: VolumeView; size: { sizeMiB: number; freeMiB: number } }> => {
     const path = env.mountPath(info.name);
-    const { cli } = env;
-    const processes = info.started
-      ? await quietly(async () => readProcesses(await cli.command(['volume', 'status', info.name])))
-      : undefined;
-    const heal =
-      info.started && info.setSize > 1
-        ? await quietly(async () => readHeal(await cli.ask(['volume', 'heal', info.name, 'info', 'summary'])))
-        : undefined;
+    const heal = await healOf(info);
     const state = (await quietly(() => mountState(env.mounts, path))) ?? 'stale';
     const links =
       state === 'mounted' ? await quietly(() => clientLinks(env.mounts, info.name, path)) : undefined;
@@ -69,8 +84,8 @@ export function makeWatch(env: WatchEnv): Watch {
     };
   };
 
-  const examine = async (info: VolumeInfo): Promise<VolumeStatus> => {
-    const { view, size } = await observe(info);
+  const examine = async (info: VolumeInfo, processes: VolumeProcesses | undefined): Promise<VolumeStatus> => {
+    const { view, size } = await observe(info, processes);
     const health = judge(view);
     const before = statuses.get(info.name);
     const status = statusOf(view, health, size, env.now());
@@ -124,7 +139,8 @@ export function makeWatch(env: WatchEnv): Watch {
       const volumes = await listVolumes(env);
       for (const name of statuses.keys())
         if (!volumes.some((volume) => volume.name === name)) statuses.delete(name);
-      for (const info of volumes) await examine(info);
+      const processes = volumes.some(({ started }) => started) ? await allProcesses() : undefined;
+      for (const info of volumes) await examine(info, processes?.get(info.name));
     },
     look: async (name) => {
       const info = await findVolume(env, name);
@@ -134,12 +150,16 @@ export function makeWatch(env: WatchEnv): Watch {
           family: 'missing',
           message: `There is no volume ${name}.`,
         });
-      return examine(info);
+      // a fresh look: what waits to be healed is asked again too
+      heals.delete(name);
+      const processes = info.started ? await allProcesses() : undefined;
+      return examine(info, processes?.get(name));
     },
     latest: () => [...statuses.values()],
     forget: (name) => {
       statuses.delete(name);
       repairs.delete(name);
+      heals.delete(name);
     },
   };
 }
