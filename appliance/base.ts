@@ -61,7 +61,7 @@ async function unpack(tree: string): Promise<void> {
 
 async function initramfs(tree: string): Promise<Buffer> {
   const loaded = await kernelModules(tree, modules);
-  const folders = ['proc', 'sys', 'dev', 'run', 'root'];
+  const folders = ['proc', 'sys', 'dev', 'run', 'newroot'];
   return cpio([
     ...folders.map((path) => ({ path, type: 'dir' as const })),
     {
