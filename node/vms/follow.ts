@@ -120,18 +120,17 @@ export function makeFollow(env: FollowEnv): Follow {
       if (book.find(domain.uuid) === undefined && (await adopt(client, domain)) === undefined)
         stranger(domain);
     takeIn(seen, new Map([...wordsNow(), ...words]));
-    book.know('present');
     for (const entry of book.all()) {
-      if (entry.record.expectedFrom === undefined || entry.doing.kind !== 'nothing') continue;
+      const { record, sight, ref } = entry;
+      if (record.expectedFrom === undefined || entry.doing.kind !== 'nothing') continue;
       // It was on its way here when this agent ended: it has arrived, or it never will.
-      if (entry.sight === undefined) {
-        await book.remove(entry, 'It did not arrive.');
-        continue;
+      if (sight === undefined || ref === undefined) await book.remove(entry, 'It did not arrive.');
+      else {
+        book.change(entry, { doing: { kind: 'moving-in', from: 'another host' } });
+        hear(entry, sight, ref);
       }
-      const { sight, ref } = entry;
-      book.change(entry, { doing: { kind: 'moving-in', from: 'another host' } });
-      if (ref !== undefined) hear(entry, sight, ref);
     }
+    book.know('present');
   };
 
   const lifecycle = (entry: Entry, ref: DomainRef, event: number, detail: number) => {

@@ -18,7 +18,6 @@ import type { LibvirtClient } from '../libvirt/client.ts';
 import type { Log } from '../log/log.ts';
 import type { Book, Entry } from './book.ts';
 import { isMoving, stillRuns } from './failure.ts';
-import { nothing } from './model.ts';
 
 export type IncomingEnv = {
   book: Book;
@@ -49,7 +48,7 @@ export type Incoming = {
   tick(): Promise<void>;
 };
 
-const patienceMs = 60_000;
+const patienceMs = 30_000;
 const vanishMs = 10_000;
 
 export function makeIncoming(env: IncomingEnv): Incoming {
@@ -121,7 +120,6 @@ export function makeIncoming(env: IncomingEnv): Incoming {
     // It may have arrived while this waited.
     if (entry.doing.kind !== 'moving-in') throw hasArrived(entry.record.spec.name);
     cameFrom.delete(id);
-    book.change(entry, { doing: nothing });
     await book.remove(entry, 'It did not arrive.');
   };
 

@@ -27,7 +27,7 @@ import { isMoving, notRunning } from './failure.ts';
 import { libvirtSocket, migrationSocket, type VmPaths } from './paths.ts';
 import type { Peer } from './peer.ts';
 import type { Relay } from './relay.ts';
-import { endedHow, type Settlement, settle } from './settle.ts';
+import { endedHow, type Settlement, settle, tellTarget } from './settle.ts';
 
 export type MigrateEnv = {
   book: Book;
@@ -67,6 +67,8 @@ export function makeMigrate(env: MigrateEnv): Migrate {
   const { book, clock, log } = env;
   const running = new Map<VmId, { targetHostId: string; task: Task }>();
   const numbersOf = new Map<VmId, ParamReader>();
+  /** what is still to be told to the target of a move that failed; a next move must not be taken back by it */
+  const telling = new Map<VmId, { stop: AbortController; over: Promise<void> }>();
   const unsettled = new Map<VmId, Move & { to: string }>();
 
   const begin = (entry: Entry, to: string): DomainRef => {
@@ -160,6 +162,18 @@ export function makeMigrate(env: MigrateEnv): Migrate {
       .catch((error) => log.error('the serial log stays behind', error, { vm: entry.id }));
   };
 
+  const tell = ({ entry, peer }: Move) => {
+    const stop = new AbortController();
+    const over = tellTarget(env, { entry, peer, giveUp: stop.signal });
+    telling.set(entry.id, { stop, over });
+  };
+  const untilTold = async (id: VmId) => {
+    const before = telling.get(id);
+    before?.stop.abort();
+    await before?.over;
+    telling.delete(id);
+  };
+
   const work = async (move: Move, handle: TaskHandle): Promise<Record<string, unknown>> => {
     const { entry } = move;
     const began = clock.now();
@@ -167,6 +181,7 @@ export function makeMigrate(env: MigrateEnv): Migrate {
     numbersOf.delete(entry.id);
     try {
       try {
+        await untilTold(entry.id);
         to = await announce(move, handle.signal);
         book.change(entry, { doing: { kind: 'moving-out', to } });
         handle.progress(0, `moves to ${to}`);
@@ -174,6 +189,7 @@ export function makeMigrate(env: MigrateEnv): Migrate {
       } catch (failure) {
         log.error('a move did not succeed', failure, { vm: entry.id, to });
         const settlement = await settle(env, move);
+        if (settlement === 'stayed') tell(move);
         if (settlement === 'unsettled') unsettled.set(entry.id, { ...move, to });
         if (settlement !== 'moved') throw told(entry, to, settlement, failure, handle.signal);
       }
@@ -200,13 +216,12 @@ export function makeMigrate(env: MigrateEnv): Migrate {
         'vm.move-unsettled',
         `${name} stands still: ${to} was lost at the moment when it was taking it over. It goes on when ${to} answers.`,
       );
-    const reason = cause instanceof AppError ? cause.message : 'something unexpected happened.';
     return new AppError({
       code: signal.aborted ? 'vm.migration-cancelled' : 'vm.migration-failed',
       family: 'conflict',
       message: signal.aborted
         ? `The move of ${name} to ${to} was cancelled. ${endedHow[settlement]}`
-        : `${name} could not be moved to ${to}: ${reason} ${endedHow[settlement]}`,
+        : `${name} could not be moved to ${to}: ${reasonOf(cause, to)} ${endedHow[settlement]}`,
       retry: 'later',
       cause,
     });
@@ -244,6 +259,15 @@ export function makeMigrate(env: MigrateEnv): Migrate {
       }
     },
   };
+}
+
+/** libvirt tells of broken pipes; a person wants to know of hosts. */
+function reasonOf(cause: unknown, to: string): string {
+  if (!(cause instanceof AppError)) return 'something unexpected happened.';
+  const broken = /client socket is closed|End of file|Connection reset|Broken pipe|keepalive|closed it/i;
+  if (cause.code.startsWith('libvirt.') && broken.test(cause.message))
+    return `the connection to ${to} was lost.`;
+  return cause.message;
 }
 
 const pick = (numbers: ParamReader | undefined, field: string, as: string): Record<string, number> => {

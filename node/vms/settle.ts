@@ -10,7 +10,6 @@ import type { Peer } from './peer.ts';
 export type SettleEnv = {
   book: Book;
   libvirt: Pick<LibvirtClient, 'lookup' | 'state' | 'resume' | 'destroy'>;
-  notice(severity: 'info' | 'warning' | 'error', code: string, message: string): void;
   clock: Clock;
   log: Log;
 };
@@ -33,18 +32,24 @@ export const endedHow: Record<Settlement, string> = {
   unsettled: 'It stands still where it was until the other host answers.',
 };
 
-type Lost = { entry: Entry; peer: Peer };
+export type Lost = { entry: Entry; peer: Peer; giveUp?: AbortSignal };
 
 const triesMs: readonly number[] = [0, 500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
+
+/** A target that is not told ends its expectation by itself; nothing here depends on its answer. */
+export async function tellTarget(env: SettleEnv, lost: Lost): Promise<void> {
+  await ask(env, lost, triesMs);
+}
 
 /** The target's word: its promise that it has nothing and will not, or that the VM runs there. */
 async function ask(
   env: SettleEnv,
-  { peer, entry }: Lost,
+  { peer, entry, giveUp }: Lost,
   tries: readonly number[],
 ): Promise<'nothing' | 'has-it' | 'silent'> {
   for (const wait of tries) {
-    await env.clock.sleep(wait);
+    await env.clock.sleep(wait, giveUp).catch(() => {});
+    if (giveUp?.aborted === true) return 'silent';
     try {
       await peer.client.call('forgetExpectedVm', { params: { id: entry.id } });
       return 'nothing';
@@ -84,7 +89,11 @@ const runs = ({ state }: Sight): boolean => state === 'running' || state === 'bl
  * After a move that failed. A VM that runs here is here: libvirt let it go on before the target had it. One that stands
  * still may have been taken over in the moment in which the answer was lost, so the target is asked first.
  */
-export async function settle(env: SettleEnv, lost: Lost, tries = triesMs): Promise<Settlement> {
+export async function settle(
+  env: SettleEnv,
+  lost: Lost,
+  tries: readonly number[] = triesMs,
+): Promise<Settlement> {
   const { book, libvirt } = env;
   const { entry } = lost;
   const free = () => book.change(entry, { doing: nothing });
@@ -95,12 +104,12 @@ export async function settle(env: SettleEnv, lost: Lost, tries = triesMs): Promi
   if (here !== undefined && runs(here.sight)) {
     book.hear(entry, here.sight, here.ref);
     free();
-    // Nothing depends on the answer; the target ends its expectation by itself when it is not told.
-    void ask(env, lost, tries);
     return 'stayed';
   }
-  const word = await ask(env, lost, tries);
+  const word = await ask(env, { entry, peer: lost.peer }, tries);
   if (word === 'has-it') {
+    if (entry.doing.kind === 'nothing')
+      book.change(entry, { doing: { kind: 'moving-out', to: 'another host' } });
     if (here !== undefined)
       await libvirt.destroy(here.ref).catch((error) => env.log.error('not ended', error));
     return 'moved';
