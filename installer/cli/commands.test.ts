@@ -11,7 +11,7 @@ import { parseCommand } from './arguments.ts';
 import { runCommand } from './commands.ts';
 import { jsonReport, textReport } from './report.ts';
 
-const test = suite('commands');
+const test = suite('commands', { deadlineMs: 60_000 });
 let directory = '';
 let count = 0;
 test.before(async () => {

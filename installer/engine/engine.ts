@@ -6,56 +6,63 @@ import type { Health } from '../../engine/contract/health.ts';
 export type EnginePort = {
   /** undefined: it does not answer (yet) */
   health(): Promise<Health | undefined>;
-  /** logs in, looks, logs out again */
-  look(login: { name: string; password: string }): Promise<EngineView>;
+  logIn(login: { name: string; password: string }): Promise<EngineSession>;
 };
+export type EngineSession = { look(): Promise<EngineView>; end(): Promise<void> };
 export type EngineView = {
   hosts: { name: string; state: string; reason: string }[];
   volumes: { name: string; state: string; summary: string }[];
 };
 
-const callMs = 10_000;
+const healthMs = 10_000;
+/** A login hashes on purpose slowly, and an emulated machine is slow besides: 20 s were seen. */
+const callMs = 120_000;
 
 /** The engine at its address, trusted by the cluster's own authority and by nothing else. */
 export function makeEngine(address: string, ca: string): EnginePort {
-  const open = async <T>(body: (fetch: typeof globalThis.fetch) => Promise<T>): Promise<T> => {
+  const baseUrl = `https://${address}`;
+  const open = (timeoutMs: number) => {
     const dispatcher = new Agent({
-      connect: { ca, timeout: callMs },
-      headersTimeout: callMs,
-      bodyTimeout: callMs,
+      connect: { ca, timeout: healthMs },
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
     });
     // undici's fetch is the one that Node has built in; only its types are a world of their own.
     const fetch = ((url: string, init: object) =>
       undiciFetch(url, { ...init, dispatcher })) as unknown as typeof globalThis.fetch;
-    try {
-      return await body(fetch);
-    } finally {
-      await dispatcher.destroy();
-    }
+    return { fetch, close: () => dispatcher.destroy() };
   };
-  const baseUrl = `https://${address}`;
   return {
-    health: () =>
-      open(async (fetch) => {
-        try {
-          return await makeEngineClient(makeFetchSend({ baseUrl, fetch })).call('getHealth');
-        } catch {
-          return undefined;
-        }
-      }),
-    look: ({ name, password }) =>
-      open(async (fetch) => {
-        let token: string | undefined;
-        const client = makeEngineClient(makeFetchSend({ baseUrl, fetch, token: () => token }));
-        const session = await client.call('createSession', { body: { name, password, cookie: false } });
-        token = session.token;
-        try {
-          const hosts = await client.call('listHosts');
-          const volumes = await client.call('listVolumes');
-          return { hosts: hosts.items, volumes: volumes.items };
-        } finally {
+    health: async () => {
+      const { fetch, close } = open(healthMs);
+      try {
+        return await makeEngineClient(makeFetchSend({ baseUrl, fetch })).call('getHealth');
+      } catch {
+        return undefined;
+      } finally {
+        await close();
+      }
+    },
+    logIn: async ({ name, password }) => {
+      const { fetch, close } = open(callMs);
+      let token: string | undefined;
+      const client = makeEngineClient(makeFetchSend({ baseUrl, fetch, token: () => token }));
+      try {
+        ({ token } = await client.call('createSession', { body: { name, password, cookie: false } }));
+      } catch (error) {
+        await close();
+        throw error;
+      }
+      return {
+        look: async () => ({
+          hosts: (await client.call('listHosts')).items,
+          volumes: (await client.call('listVolumes')).items,
+        }),
+        end: async () => {
           await client.call('deleteSession').catch(() => undefined);
-        }
-      }),
+          await close();
+        },
+      };
+    },
   };
 }

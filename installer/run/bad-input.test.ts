@@ -12,7 +12,7 @@ import { lockFormation } from '../journal/lock.ts';
 import { form } from './form.ts';
 
 /** What a person can get wrong: each ends in one plain sentence, and nothing was changed. */
-const test = suite('formation, wrongly asked for');
+const test = suite('formation, wrongly asked for', { deadlineMs: 60_000 });
 let directory = '';
 let count = 0;
 test.before(async () => {

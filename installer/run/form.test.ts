@@ -13,7 +13,7 @@ import type { AnswersInput } from '../contract/answers.ts';
 import type { FormationEnv, Progress } from './env.ts';
 import { form, undo } from './form.ts';
 
-const test = suite('formation');
+const test = suite('formation', { deadlineMs: 100_000 });
 let directory = '';
 let count = 0;
 test.before(async () => {

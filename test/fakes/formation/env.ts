@@ -163,7 +163,7 @@ function engineOf(world: FakeWorld, address: string, ca: string, alive: Alive): 
   return {
     health: () =>
       alive(() => (seed() === undefined ? undefined : { state: 'ready' as const, version: world.version })),
-    look: ({ name, password }) =>
+    logIn: ({ name, password }) =>
       alive(async () => {
         const read = seed();
         if (read?.admin.name !== name || !(await isPassword(password, read.admin.passwordHash)))
@@ -174,15 +174,19 @@ function engineOf(world: FakeWorld, address: string, ca: string, alive: Alive): 
           });
         const [host] = world.hosts;
         return {
-          hosts: read.hosts.map(({ id, name: hostName }) => ({
-            name: hostName,
-            state: hostById(world, id)?.powered === true ? 'online' : 'unreachable',
-            reason: '',
-          })),
-          volumes:
-            host === undefined
-              ? []
-              : [...world.volumes.values()].map((volume) => volumeStatusOf(world, host, volume)),
+          look: () =>
+            alive(() => ({
+              hosts: read.hosts.map(({ id, name: hostName }) => ({
+                name: hostName,
+                state: hostById(world, id)?.powered === true ? 'online' : 'unreachable',
+                reason: '',
+              })),
+              volumes:
+                host === undefined
+                  ? []
+                  : [...world.volumes.values()].map((volume) => volumeStatusOf(world, host, volume)),
+            })),
+          end: async () => {},
         };
       }),
   };
