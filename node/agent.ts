@@ -2,7 +2,6 @@ import { makeEventHub } from './api/events.ts';
 import type { NodeHandlers, StreamHandlers } from './api/handlers.ts';
 import { leaveCluster } from './api/routes-host.ts';
 import { networkRoutes } from './api/routes-network.ts';
-import { unwiredHandlers } from './api/unwired.ts';
 import { systemClock } from './clock/clock.ts';
 import { run } from './command/run.ts';
 import { taskIdSchema } from './contract/ids.ts';
@@ -54,7 +53,6 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   const vms = await wireVms(base, { accelerator: files.accelerator, bridgeOf: network.bridgeOf });
 
   const handlers: NodeHandlers = {
-    ...unwiredHandlers(),
     ...networkRoutes(network),
     ...system.handlers,
     ...disks.handlers,

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NodeHandlers } from '../api/handlers.ts';
 import { brickPutSchema, type FsyncLatency, type HostDisk } from '../contract/disks.ts';
 import { makeBricks, sizeOf } from '../disks/bricks.ts';
 import { measureFsync } from '../disks/fsync.ts';
+import { giveBack } from '../disks/give-back.ts';
 import { hasDeviceMapper, systemDevices } from '../disks/inventory.ts';
 import { fileRecords } from '../disks/records.ts';
 import { accepted } from '../files/accepted.ts';
@@ -23,6 +24,8 @@ export type Disks = {
   start(): void;
   leave: readonly { what: string; undo(): Promise<void> }[];
 };
+
+const removeFolder = (path: string): Promise<void> => rm(path, { recursive: true, force: true });
 
 /** Disks and brick places: the room `disks` behind the contract's routes. */
 export function wireDisks(base: Base, env: { units: Units }): Disks {
@@ -73,9 +76,9 @@ export function wireDisks(base: Base, env: { units: Units }): Disks {
       {
         what: 'brick places',
         undo: async () => {
-          for (const { name } of await bricks.list()) {
-            await bricks.forget(name);
-            await told(name).forget();
+          for (const brick of await bricks.list()) {
+            await giveBack({ run, log, bricks, removeFolder }, brick);
+            await told(brick.name).forget();
           }
         },
       },
