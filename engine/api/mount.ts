@@ -9,7 +9,12 @@ import type { Handlers } from './handler.ts';
 import { parseWith, readJson } from './request.ts';
 
 export type ApiBindings = { Bindings: { address: string } };
-export type MountEnv = { sessions: Sessions; log: Log };
+export type MountEnv = {
+  sessions: Sessions;
+  log: Log;
+  /** the gate; a test puts one here that denies all */
+  authorize?: typeof authorize;
+};
 
 const subjectKinds: Partial<Record<EngineRoute['tag'], NonNullable<Subject>['kind']>> = {
   vms: 'vm',
@@ -55,7 +60,11 @@ function mountRoute(
       const given = context.req.param() as Record<string, string>;
       const caller = route.access === 'public' ? undefined : await callerOf(env.sessions, request);
       if (caller !== undefined && route.access !== 'public')
-        authorize({ name: caller.name, role: 'administrator' }, route.access, subjectOf(route, given));
+        (env.authorize ?? authorize)(
+          { name: caller.name, role: 'administrator' },
+          route.access,
+          subjectOf(route, given),
+        );
       const params = route.params === undefined ? undefined : parseWith(route.params, given, 'path');
       const query =
         route.query === undefined ? undefined : parseWith(route.query, context.req.query(), 'query');

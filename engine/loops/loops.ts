@@ -1,4 +1,4 @@
-import { errorChain } from '../../node/contract/error.ts';
+import { AppError, errorChain } from '../../node/contract/error.ts';
 import type { BackgroundLoop } from '../contract/engine.ts';
 import type { Log } from '../log/log.ts';
 
@@ -58,7 +58,12 @@ export class Loops {
       } catch (error) {
         if (signal.aborted) return;
         status.lastResult = `failed: ${errorChain(error)}`;
-        if (before !== status.lastResult) this.#log.error(`the loop ${loop.name} failed`, error);
+        if (before !== status.lastResult) {
+          const expected = error instanceof AppError && error.family === 'unavailable';
+          if (expected)
+            this.#log.warn(`the loop ${loop.name} could not do its round`, { why: error.message });
+          else this.#log.error(`the loop ${loop.name} failed`, error);
+        }
       }
       status.rounds += 1;
       status.lastRanAt = this.#now().toISOString();
