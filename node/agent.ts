@@ -63,6 +63,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
       leave: () =>
         leaveCluster({
           runningVms: async () => vms.running(),
+          onlyCopies: storage.onlyCopies,
           steps: [
             ...vms.leave,
             ...storage.leave,

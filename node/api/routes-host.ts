@@ -64,6 +64,8 @@ export function hostRoutes(env: HostRoutesEnv): HostRoutes {
 
 export type LeaveEnv = {
   runningVms(): Promise<string[]>;
+  /** volumes that other hosts use and that are on this host alone */
+  onlyCopies(): Promise<string[]>;
   /** in order; each undoes what its room did for the cluster and is done when done twice */
   steps: readonly { what: string; undo(): Promise<void> }[];
   forget(): Promise<void>;
@@ -79,6 +81,15 @@ export async function leaveCluster(env: LeaveEnv): Promise<void> {
       message: `This host still runs ${running.length === 1 ? 'the VM' : 'the VMs'} ${running.join(', ')}.`,
       remedy: 'Move them to another host or stop them first.',
       details: { vms: running },
+    });
+  const only = await env.onlyCopies();
+  if (only.length > 0)
+    throw new AppError({
+      code: 'host.has-only-copy',
+      family: 'conflict',
+      message: `The only copy of ${only.length === 1 ? 'the volume' : 'the volumes'} ${only.join(', ')} is on this host.`,
+      remedy: 'Move what is on it to another volume first.',
+      details: { volumes: only },
     });
   for (const { undo } of env.steps) await undo();
   await env.forget();

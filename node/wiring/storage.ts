@@ -22,6 +22,8 @@ export type Storage = {
     'getPeers' | 'putPeers' | 'getVolumes' | 'putVolume' | 'deleteVolume' | 'putMount' | 'deleteMount'
   >;
   latest(): VolumeStatus[];
+  /** volumes that are on this host alone while other hosts are its peers */
+  onlyCopies(): Promise<string[]>;
   /** brings about what was told before this start, and watches */
   start(): void;
   leave: readonly { what: string; undo(): Promise<void> }[];
@@ -82,6 +84,16 @@ export function wireStorage(
 
   return {
     latest: watch.latest,
+    onlyCopies: async () => {
+      if (!(await isUsed()) || (await listPeers(volumes)).length === 0) return [];
+      if (watch.latest().length === 0) await watch.tick();
+      const own = ownAddresses();
+      const isHere = ({ bricks }: VolumeStatus) => bricks.every(({ address }) => own.has(address));
+      return watch
+        .latest()
+        .filter((volume) => volume.layout === 'single' && isHere(volume))
+        .map(({ name }) => name);
+    },
     handlers: {
       getPeers: async () => ((await isUsed()) ? listPeers(volumes) : []),
       putPeers: async ({ body }) => {

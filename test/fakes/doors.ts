@@ -32,6 +32,7 @@ export async function openDoors(
   ca: TestCa,
   options: {
     joined?: boolean;
+    handlers?: Partial<NodeHandlers>;
     streams?: Partial<StreamHandlers>;
     snapshot?: () => Promise<NodeEvent[]>;
   } = {},
@@ -52,6 +53,7 @@ export async function openDoors(
       await identity.leave();
       return undefined;
     },
+    ...options.handlers,
   };
   const streams: StreamHandlers = {
     console: never,
