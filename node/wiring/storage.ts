@@ -85,14 +85,15 @@ export function wireStorage(
   return {
     latest: watch.latest,
     onlyCopies: async () => {
-      if (!(await isUsed()) || (await listPeers(volumes)).length === 0) return [];
-      if (watch.latest().length === 0) await watch.tick();
+      if (!(await isUsed())) return [];
+      // A storage service that does not answer knows no volumes; formation must be able to take back what it began.
+      if (watch.latest().length === 0)
+        await watch.tick().catch((error) => log.error('volumes not known', error));
       const own = ownAddresses();
       const isHere = ({ bricks }: VolumeStatus) => bricks.every(({ address }) => own.has(address));
-      return watch
-        .latest()
-        .filter((volume) => volume.layout === 'single' && isHere(volume))
-        .map(({ name }) => name);
+      const here = watch.latest().filter((volume) => volume.layout === 'single' && isHere(volume));
+      if (here.length === 0 || (await listPeers(volumes)).length === 0) return [];
+      return here.map(({ name }) => name);
     },
     handlers: {
       getPeers: async () => ((await isUsed()) ? listPeers(volumes) : []),
