@@ -187,17 +187,23 @@ test('an upload that breaks off leaves nothing', async () => {
 test('a CIDATA disk holds what cloud-init looks for', async () => {
   const vmId = randomUUID();
   const cloudInit = { metaData: 'instance-id: x\n', userData: '#cloud-config\nhostname: web01\n' };
-  const { path } = await ensureCloudInitSeed(
-    { run, volumesDirectory: root },
-    { vmId, cloudInit, volume: 'data' },
-  );
+  const { path } = await ensureCloudInitSeed({ volumesDirectory: root }, { vmId, cloudInit, volume: 'data' });
+  await run(['fsck.vfat', '-n', path]);
   const { stdout } = await run(['mtype', '-i', path, '::user-data']);
   assert.match(stdout, 'hostname: web01');
   assert.match((await run(['mlabel', '-s', '-i', path])).stdout, 'CIDATA');
+
+  const { ino } = statSync(path);
+  await ensureCloudInitSeed({ volumesDirectory: root }, { vmId, cloudInit, volume: 'data' });
+  assert.is(statSync(path).ino, ino, 'the same content is not written again');
+  const other = { ...cloudInit, networkConfig: 'version: 2\n'.repeat(900) };
+  await ensureCloudInitSeed({ volumesDirectory: root }, { vmId, cloudInit: other, volume: 'data' });
+  await run(['fsck.vfat', '-n', path]);
+  assert.is((await run(['mtype', '-i', path, '::network-config'])).stdout, other.networkConfig);
 });
 
 test("the engine's seed is JSON in a disk of one MiB that only root reads", async () => {
-  await putEngineSeed({ ...volumes, run }, { volume: 'data', path: 'engine/seed.raw', seed: { format: 1 } });
+  await putEngineSeed(volumes, { volume: 'data', path: 'engine/seed.raw', seed: { format: 1 } });
   const path = join(root, 'data/engine/seed.raw');
   const bytes = readFileSync(path);
   assert.is(bytes.length, 1_048_576);

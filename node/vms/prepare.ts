@@ -1,5 +1,4 @@
 import { chown, mkdir, stat } from 'node:fs/promises';
-import type { Run } from '../command/run.ts';
 import { AppError } from '../contract/error.ts';
 import type { VmSpec } from '../contract/vms.ts';
 import { exists } from './disk-files.ts';
@@ -8,7 +7,6 @@ import { ensureCloudInitSeed, removeCloudInitSeed } from './seed.ts';
 import { requireMounted, resolveOnVolume, type VolumeEnv } from './volume-path.ts';
 
 export type PrepareEnv = VolumeEnv & {
-  run: Run;
   paths: VmPaths;
   /** whom QEMU runs as: libvirt is told not to change owners, so that no host takes a disk from another's hands */
   qemuUser: { uid: number; gid: number };
@@ -61,8 +59,7 @@ async function prepareSeed(env: PrepareEnv, spec: VmSpec, how: 'starts' | 'arriv
     });
   const present = resolveOnVolume(env.volumesDirectory, seedVolume, seedPath(id));
   if (how === 'arrives' && (await exists(present))) return;
-  const { path } = await ensureCloudInitSeed(env, { vmId: id, cloudInit, volume: seedVolume });
-  await chown(path, env.qemuUser.uid, env.qemuUser.gid);
+  await ensureCloudInitSeed(env, { vmId: id, cloudInit, volume: seedVolume, owner: env.qemuUser });
 }
 
 async function prepareNvram(env: PrepareEnv, { id, firmware, disks }: VmSpec): Promise<void> {

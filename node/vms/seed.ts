@@ -1,16 +1,13 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Run } from '../command/run.ts';
+import { readFile } from 'node:fs/promises';
 import { AppError } from '../contract/error.ts';
 import type { CloudInit, EngineSeedPut } from '../contract/vms.ts';
 import { removeFileDurably, writeFileAtomic } from '../files/atomic.ts';
 import { exists } from './disk-files.ts';
+import { fatImage } from './fat.ts';
 import { requireMounted, resolveOnVolume, type VolumeEnv } from './volume-path.ts';
 
-export type SeedEnv = { run: Run; volumesDirectory: string };
+export type SeedEnv = { volumesDirectory: string };
 
-const cidataKiB = 1024;
 export const engineSeedBytes = 1_048_576;
 
 const seedPath = (env: SeedEnv, volume: string, vmId: string) =>
@@ -18,29 +15,26 @@ const seedPath = (env: SeedEnv, volume: string, vmId: string) =>
 
 /**
  * The CIDATA disk of a VM (cloud-init's NoCloud source): a FAT file system of 1 MiB, raw, with meta-data, user-data and,
- * when given, network-config. Built aside, then written whole. Returns its absolute path; the same content again
- * replaces the file by an equal one.
+ * when given, network-config. Returns its absolute path. A seed with this content that is there already is left alone:
+ * it may be in use, and a VM starts quicker.
  */
 export async function ensureCloudInitSeed(
   env: SeedEnv,
-  wanted: { vmId: string; cloudInit: CloudInit; volume: string },
+  wanted: { vmId: string; cloudInit: CloudInit; volume: string; owner?: { uid: number; gid: number } },
 ): Promise<{ path: string }> {
   const path = seedPath(env, wanted.volume, wanted.vmId);
-  const folder = await mkdtemp(join(tmpdir(), 'trefoil-seed-'));
-  try {
-    const image = join(folder, 'seed');
-    await env.run(['mkfs.vfat', '-n', 'CIDATA', '-C', image, String(cidataKiB)], { timeoutMs: 10_000 });
-    const { metaData, userData, networkConfig } = wanted.cloudInit;
-    const files = { 'meta-data': metaData, 'user-data': userData, 'network-config': networkConfig };
-    for (const [name, text] of Object.entries(files)) {
-      if (text === undefined) continue;
-      await writeFile(join(folder, name), text, { mode: 0o600 });
-      await env.run(['mcopy', '-i', image, join(folder, name), `::${name}`], { timeoutMs: 10_000 });
-    }
-    await writeFileAtomic(path, await readFile(image), { directoryMode: 0o711 });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  const { metaData, userData, networkConfig } = wanted.cloudInit;
+  const texts = { 'meta-data': metaData, 'user-data': userData, 'network-config': networkConfig };
+  const files = Object.entries(texts).flatMap(([name, text]) =>
+    text === undefined ? [] : [{ name, content: Buffer.from(text) }],
+  );
+  const image = fatImage('CIDATA', files);
+  const present = await readFile(path).catch(() => undefined);
+  if (present?.equals(image) !== true)
+    await writeFileAtomic(path, image, {
+      directoryMode: 0o711,
+      ...(wanted.owner === undefined ? {} : { owner: wanted.owner }),
+    });
   return { path };
 }
 
@@ -53,7 +47,7 @@ export async function removeCloudInitSeed(
 }
 
 /** The engine's seed as the disk that its VM reads at boot: JSON, then zero bytes up to 1 MiB. Holds secrets: 0600. */
-export async function putEngineSeed(env: SeedEnv & VolumeEnv, wanted: EngineSeedPut): Promise<void> {
+export async function putEngineSeed(env: VolumeEnv, wanted: EngineSeedPut): Promise<void> {
   await requireMounted(env, wanted.volume);
   const text = Buffer.from(JSON.stringify(wanted.seed));
   if (text.length >= engineSeedBytes)

@@ -62,7 +62,7 @@ export function wireFiles(env: FilesEnv): Files {
         return undefined;
       },
       putEngineSeed: async ({ body }) => {
-        await putEngineSeed({ ...systemVolumes, run }, body);
+        await putEngineSeed(systemVolumes, body);
         return undefined;
       },
     },

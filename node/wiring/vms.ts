@@ -70,9 +70,9 @@ export type WiredVms = {
 
 /** The room `vms` over one connection to libvirt that is renewed for as long as the agent lives. */
 export async function wireVms(base: Base, wiring: VmsWiring): Promise<WiredVms> {
-  const { options, hub, clock, now, log, run } = base;
+  const { options, hub, clock, now, log } = base;
   const paths = hostPaths(options.stateDirectory, options.runDirectory, logDirectory);
-  const prepareEnv: PrepareEnv = { ...systemVolumes, run, paths, qemuUser };
+  const prepareEnv: PrepareEnv = { ...systemVolumes, paths, qemuUser };
   const store = makeSpecStore(paths.specs);
   const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
   const book = makeBook({ store, bootId, publish: hub.publish, log });
