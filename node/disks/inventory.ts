@@ -34,8 +34,9 @@ export type ProbeCache = Map<string, { writes: string; signatures: Signature[]; 
 
 async function probe(env: DisksEnv, device: BlockDevice, cache: ProbeCache) {
   const statistics = await env.devices.readText(`/sys/class/block/${device.kname}/stat`);
-  // write I/Os and sectors written since the device is there
-  const writes = `${device.sizeBytes} ${statistics?.trim().split(/\s+/).slice(4, 7).join(' ') ?? ''}`;
+  // write I/Os and sectors written since the device is there; and discarded, which empties it without a write
+  const counts = statistics?.trim().split(/\s+/) ?? [];
+  const writes = `${device.sizeBytes} ${[...counts.slice(4, 7), ...counts.slice(11, 14)].join(' ')}`;
   const known = cache.get(device.path);
   if (known !== undefined && statistics !== undefined && known.writes === writes) return known;
   const { stdout } = await env.run(['wipefs', '--json', device.path], { timeoutMs: 30_000 });
