@@ -31,7 +31,7 @@ const real = async () => {
   if (packages.failed > 0) return packages;
   return addUp([
     packages,
-    await runFiles(testFiles('real', filters), { concurrency: 1, deadlineMs: 300_000 }),
+    await runFiles(testFiles('real', filters), { concurrency: 1, deadlineMs: 900_000 }),
   ]);
 };
 const lab = () => runFiles(testFiles('lab', filters), { concurrency: 1, deadlineMs: 900_000 });

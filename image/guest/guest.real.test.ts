@@ -9,7 +9,7 @@ import { type Machine, startMachine } from '../../test/support/qemu.ts';
 import { suite } from '../../test/support/suite.ts';
 import { buildGuestImage } from './build.ts';
 
-const test = suite('test guest', { deadlineMs: 120_000 });
+const test = suite('test guest', { deadlineMs: 400_000 });
 let dir = '';
 let disk = '';
 
@@ -61,15 +61,15 @@ test('boots, takes name and address from its seed, counts, writes, and obeys the
     });
   const shutDown = async (machine: Machine) => {
     await machine.monitor('system_powerdown');
-    await machine.ended(20_000);
+    await machine.ended(60_000);
   };
 
   const first = await boot();
   try {
-    await first.sees(/host name: vm-seven/, 60_000);
-    await first.sees(/address: 10\.0\.2\.50\/24/, 20_000);
-    await first.sees(/tick 5 /, 20_000);
-    await first.sees(/wrote 2 /, 20_000);
+    await first.sees(/host name: vm-seven/, 150_000);
+    await first.sees(/address: 10\.0\.2\.50\/24/, 60_000);
+    await first.sees(/tick 5 /, 60_000);
+    await first.sees(/wrote 2 /, 60_000);
     const state = await eventually(
       'the web page',
       async () => (await fetch(`http://127.0.0.1:${port}/cgi-bin/state`)).json() as Promise<{ name: string }>,
@@ -89,7 +89,7 @@ test('boots, takes name and address from its seed, counts, writes, and obeys the
   const last = /n=(\d+) boot=/.exec(await newestRecord())?.[1];
   const second = await boot();
   try {
-    const found = await second.sees(/disk: \/dev\/vda2, first record (\d+)/, 60_000);
+    const found = await second.sees(/disk: \/dev\/vda2, first record (\d+)/, 150_000);
     assert.is(Number(found[1]), Number(last) + 1);
   } finally {
     await second.kill();
