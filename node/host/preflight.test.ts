@@ -35,7 +35,10 @@ Sent 1 probes (1 broadcast(s))
 Received 1 response(s)
 `;
 
-function fixture(answers: (argv: readonly string[]) => { exitCode: number; stdout: string } | Error) {
+function fixture(
+  answers: (argv: readonly string[]) => { exitCode: number; stdout: string } | Error,
+  fsync = async () => ({ p50Ms: 1, p99Ms: 2, samples: 100 }),
+) {
   const asked: string[] = [];
   const run: Run = async (argv, options) => {
     asked.push(argv.join(' '));
@@ -55,7 +58,7 @@ function fixture(answers: (argv: readonly string[]) => { exitCode: number; stdou
           accelerator: async () => 'kvm',
           memoryMiB: async () => 8192,
           systemFreeMiB: async () => 5000,
-          fsync: async () => ({ p50Ms: 1, p99Ms: 2, samples: 100 }),
+          fsync,
           log: silentLog,
         },
         preflightRequestSchema.parse(request),
@@ -125,6 +128,16 @@ test('what the tools say is understood or refused', () => {
   assert.is(fullPayload('10.0.0.1', 1500, 1500), 1472);
   assert.is(fullPayload('fe80::1', 9000, 9000), 8952);
   assert.is(fullPayload('10.0.0.1', 9000, 1500), 1472, 'a card cannot send more than its own MTU now');
+});
+
+test('a full disk is measured by what is free on it alone', async () => {
+  const full = async () => {
+    throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+  };
+  const { ask } = fixture(() => ({ exitCode: 0, stdout: answered }), full);
+  const report = await ask({ peers: [], fsyncDirectory: '/var/lib/trefoil' });
+  assert.is(report.fsync, undefined);
+  assert.is(report.systemFreeMiB, 5000);
 });
 
 test.run();

@@ -32,7 +32,8 @@ export async function preflight(env: PreflightEnv, request: PreflightRequest): P
     env.systemFreeMiB(),
   ]);
   // Last and alone: the disk is measured while nothing else of ours is under way.
-  const fsync = request.fsyncDirectory === undefined ? undefined : await env.fsync(request.fsyncDirectory);
+  const fsync =
+    request.fsyncDirectory === undefined ? undefined : await measured(env, request.fsyncDirectory);
   return {
     version: env.version,
     now: env.now().toISOString(),
@@ -43,6 +44,16 @@ export async function preflight(env: PreflightEnv, request: PreflightRequest): P
     addressConflicts: conflicts.filter((found) => found !== undefined),
     ...(fsync === undefined ? {} : { fsync }),
   };
+}
+
+/** A full disk cannot be measured; that it is full is said by `systemFreeMiB`. */
+async function measured(env: PreflightEnv, directory: string): Promise<FsyncLatency | undefined> {
+  try {
+    return await env.fsync(directory);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return undefined;
+    throw error;
+  }
 }
 
 /** A card that is part of a bridge speaks through it; one of our own addresses (of a VLAN, say) speaks for itself. */
