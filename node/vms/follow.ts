@@ -41,6 +41,8 @@ export type Follow = {
 
 const lostAfterMs = 10_000;
 const tryAgainMs = 10_000;
+const lookMs = 10_000;
+const measureMs = 10 * 60_000;
 
 export function makeFollow(env: FollowEnv): Follow {
   const { book, libvirt, clock, log } = env;
@@ -48,6 +50,7 @@ export function makeFollow(env: FollowEnv): Follow {
   const triedMs = new Map<VmId, number>();
   let downSince: number | undefined;
   let statistics: VmStatistics[] = [];
+  let measuring = false;
 
   const stranger = (ref: DomainRef) => {
     if (strangers.has(ref.uuid)) return;
@@ -166,6 +169,29 @@ export function makeFollow(env: FollowEnv): Follow {
     await libvirt.resume(entry.ref).catch((error) => log.error('it cannot go on', error, { vm: entry.id }));
   };
 
+  /**
+   * Not waited for: QEMU looks at its disks' files for it, and where their storage hangs, so does the answer. Then there
+   * are no new numbers; states are known all the same, and nothing is asked a second time meanwhile.
+   */
+  const measure = () => {
+    if (measuring) return;
+    measuring = true;
+    libvirt
+      .allStats(wantedStats, { deadlineMs: measureMs })
+      .then((seen) => {
+        const at = env.now();
+        statistics = seen.flatMap(({ domain, values }) => {
+          const entry = book.find(domain.uuid);
+          return entry === undefined ? [] : [statisticsOf(entry.id, values, at)];
+        });
+        if (statistics.length > 0) book.publish({ kind: 'vm-statistics', statistics });
+      })
+      .catch((error) => log.error('no statistics of VMs', error))
+      .finally(() => {
+        measuring = false;
+      });
+  };
+
   return {
     resync,
     event: (event) => {
@@ -203,16 +229,12 @@ export function makeFollow(env: FollowEnv): Follow {
       }
       if (book.knowledge() !== 'present') return;
       const words = wordsNow();
-      const seen = await libvirt.allStats(wantedStats);
+      const seen = await libvirt.allStats(statsGroup.state, { deadlineMs: lookMs });
       takeIn(seen, words);
-      const at = env.now();
-      statistics = seen.flatMap(({ domain, values }) => {
-        const entry = book.find(domain.uuid);
-        // Asked for before and still unknown: not one that moved away while the answer came.
-        if (entry === undefined && !words.has(domain.uuid)) stranger(domain);
-        return entry === undefined ? [] : [statisticsOf(entry.id, values, at)];
-      });
-      if (statistics.length > 0) book.publish({ kind: 'vm-statistics', statistics });
+      // Asked for before and still unknown: not one that moved away while the answer came.
+      for (const { domain } of seen)
+        if (!words.has(domain.uuid) && book.find(domain.uuid) === undefined) stranger(domain);
+      measure();
       for (const entry of book.all()) {
         if (entry.doing.kind === 'asked-to-end' && clock.now() >= entry.doing.untilMs)
           book.change(entry, { doing: nothing });

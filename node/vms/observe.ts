@@ -5,8 +5,7 @@ import type { ParamReader } from '../libvirt/typed-params.ts';
 import type { Sight } from './model.ts';
 
 /** All that one bulk call brings. */
-export const wantedStats =
-  statsGroup.state | statsGroup.vcpu | statsGroup.balloon | statsGroup.interface | statsGroup.block;
+export const wantedStats = statsGroup.vcpu | statsGroup.balloon | statsGroup.interface | statsGroup.block;
 
 export function sightOf(values: ParamReader): Sight | undefined {
   const state = values.number('state.state');

@@ -204,9 +204,22 @@ test('statistics are told for all VMs at once', async () => {
   const room = await roomOf();
   await room.vms.put(id, vm);
   await room.follow.tick();
-  const [statistics] = room.follow.statistics();
-  assert.is(statistics?.id, id);
-  assert.ok(room.events.some((event) => event.kind === 'vm-statistics'));
+  await eventually('told', () => room.events.some((event) => event.kind === 'vm-statistics'));
+  assert.is(room.follow.statistics()[0]?.id, id);
+});
+
+test('storage hangs, and QEMU with it: no numbers, but states are known, and nothing piles up', async () => {
+  const room = await roomOf();
+  await room.vms.put(id, vm);
+  // states first, then numbers: every second call is answered by nobody
+  room.libvirt.faults.getAllStats = [undefined, { kind: 'silence' }];
+  await room.follow.tick();
+  const asked = room.libvirt.calls.length;
+  room.world.stop(id, 'crashed');
+  await room.follow.tick();
+  await room.follow.tick();
+  assert.is(stateOf(room), 'crashed');
+  assert.is(room.libvirt.calls.length, asked + 2);
 });
 
 test('a VM that stands still for its storage goes on by itself', async () => {
