@@ -154,6 +154,8 @@ export function makeFetchSend(options: FetchSendOptions = {}): EngineSend {
       response = await fetchIt(`${options.baseUrl ?? ''}${path}`, init);
     } catch (cause) {
       if (signal?.aborted) throw cause;
+      // Where the carrier knows better why, that is the reason.
+      if (cause instanceof Error && cause.cause instanceof AppError) throw cause.cause;
       throw unreachable(cause);
     }
     return { status: response.status, body: await readBody(response, expects) };

@@ -20,10 +20,10 @@ const maxUnread = 2_000;
 export const eventRoutes = (env: EventRoutesEnv): Some<'listEvents'> => ({
   async listEvents({ query, caller, request }) {
     if ((request.headers.get('accept') ?? '').includes('text/event-stream')) {
-      const signal = AbortSignal.any([request.signal, env.stopping]);
+      const ends = [request.signal, env.stopping];
       const mayGoOn = () => env.sessions.stands(caller.session.tokenHash);
       const { hub, now } = env;
-      return new Response(liveStream({ hub, now, keepAliveMs, maxUnread, mayGoOn }, signal), {
+      return new Response(liveStream({ hub, now, keepAliveMs, maxUnread, mayGoOn }, ends), {
         headers: {
           'content-type': 'text/event-stream',
           'cache-control': 'no-store',

@@ -29,7 +29,7 @@ const envOf = (hub: StreamEnv['hub'], parts: Partial<StreamEnv> = {}): StreamEnv
   ...parts,
 });
 const readerOf = (env: StreamEnv, signal = new AbortController().signal) => {
-  const reader = liveStream(env, signal).getReader();
+  const reader = liveStream(env, [signal]).getReader();
   const decoder = new TextDecoder();
   return {
     cancel: () => reader.cancel(),

@@ -14,7 +14,7 @@ export type StreamEnv = {
  * One reader's live stream: `hello`, then what changes. What the reader has not taken yet waits here, newest state per
  * thing, so a slow reader costs one message per thing and no more.
  */
-export function liveStream(env: StreamEnv, signal: AbortSignal): ReadableStream<Uint8Array> {
+export function liveStream(env: StreamEnv, ends: readonly AbortSignal[]): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const latest = new Map<string, string>();
   let facts: string[] = [];
@@ -62,8 +62,9 @@ export function liveStream(env: StreamEnv, signal: AbortSignal): ReadableStream<
         stop = () => {
           clearInterval(timer);
           unsubscribe();
+          for (const signal of ends) signal.removeEventListener('abort', end);
         };
-        signal.addEventListener('abort', end, { once: true });
+        for (const signal of ends) signal.addEventListener('abort', end, { once: true });
         controller.enqueue(encoder.encode(frameOf({ kind: 'hello', now: env.now().toISOString() })));
       },
       pull: drain,

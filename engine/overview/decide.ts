@@ -207,7 +207,7 @@ function vmProblem(vm: Facts['vms'][number]): Problem[] {
     {
       severity: 'warning',
       code: `vm.${vm.state}`,
-      message: vm.reason === '' ? `${message}.` : `${message}: ${vm.reason}.`,
+      message: `${message}. ${vm.reason}`.trim(),
       remedy: vm.state === 'crashed' ? 'Start it again.' : 'Look at its host and its storage.',
       subject: { kind: 'vm', id: vm.id, name: vm.name },
     },

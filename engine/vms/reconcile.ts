@@ -17,6 +17,10 @@ export type Stray = { id: VmId; name: string; hostName: string; since: Date; tol
 const strayAfterMs = 30_000;
 const forgetMs = 10_000;
 
+/** Hosts give reasons as sentences; what is none becomes one. */
+const sentence = (text: string): string =>
+  text === '' ? '' : `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
+
 /** Compares each VM with what hosts report, when something about it changes and once in a while, and acts on it. */
 export class Reconciler {
   readonly #env: ReconcileEnv;
@@ -143,13 +147,13 @@ export class Reconciler {
   async #noteStopped(id: VmId, why: string, seen: Observation): Promise<void> {
     const { record } = seen;
     if (record === undefined || record.hostId === null) return;
-    const note = why === '' ? '' : `It stopped: ${why}.`;
+    const note = sentence(why);
     const generation = record.generation + 1;
     if (!(await this.#change(id, seen, { power: 'off', hostId: null, generation, note }))) return;
     await this.#env.record({
       severity: 'info',
       code: 'vm.ended',
-      message: `${record.name} stopped${why === '' ? '.' : `: ${why}.`}`,
+      message: `${record.name} stopped. ${note}`.trim(),
       subject: { kind: 'vm', id, name: record.name },
     });
     if (seen.reports.some(({ hostId }) => hostId === record.hostId)) await this.#forget(id, record.hostId);

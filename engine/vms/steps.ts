@@ -186,7 +186,7 @@ function refuseUnlessStarting(status: VmStatus, name: string): void {
   throw new AppError({
     code: 'vm.start-failed',
     family: 'unavailable',
-    message: `${name} ended right after its start${status.reason === '' ? '.' : `: ${status.reason}`}`,
+    message: `${name} ended right after its start. ${status.reason}`.trim(),
     retry: 'never',
   });
 }

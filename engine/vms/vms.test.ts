@@ -187,11 +187,11 @@ test('when its guest ends by itself the VM is off, and an event says so', async 
     const now = await get(id);
     return now.state === 'off' && now;
   });
-  assert.match(vm.reason, 'shut down');
+  assert.is(vm.reason, 'Shut down.');
   const event = await eventually('the event', async () =>
     (await call().call('listEvents')).items.find(({ code }) => code === 'vm.ended'),
   );
-  assert.match(event.message, 'web01 stopped');
+  assert.is(event.message, 'web01 stopped. Shut down.');
 });
 
 test('its host is lost: unknown, never started elsewhere; back again: running', async () => {
