@@ -51,6 +51,7 @@ export function makeFollow(env: FollowEnv): Follow {
   let downSince: number | undefined;
   let statistics: VmStatistics[] = [];
   let measuring = false;
+  let missed = new Map<VmId, number>();
 
   const stranger = (ref: DomainRef) => {
     if (strangers.has(ref.uuid)) return;
@@ -96,7 +97,12 @@ export function makeFollow(env: FollowEnv): Follow {
   };
 
   /** `words` of before the question: what was heard since is newer than the answer. */
-  const takeIn = (seen: readonly DomainStats[], words: ReadonlyMap<string, number>) => {
+  const takeIn = (
+    seen: readonly DomainStats[],
+    words: ReadonlyMap<string, number>,
+    /** what is not there any more */
+    missing: (entry: Entry) => void,
+  ) => {
     const there = new Set<string>();
     for (const { domain, values } of seen) {
       there.add(domain.uuid);
@@ -111,7 +117,7 @@ export function makeFollow(env: FollowEnv): Follow {
         entry.sight !== undefined ||
         (entry.record.last.state === 'alive' && entry.doing.kind === 'nothing')
       )
-        book.ended(entry, endingWhileAway(entry.record.last, book.bootId));
+        missing(entry);
     }
   };
   const wordsNow = () => new Map(book.all().map(({ id, words }) => [id as string, words]));
@@ -122,7 +128,9 @@ export function makeFollow(env: FollowEnv): Follow {
     for (const { domain } of seen)
       if (book.find(domain.uuid) === undefined && (await adopt(client, domain)) === undefined)
         stranger(domain);
-    takeIn(seen, new Map([...wordsNow(), ...words]));
+    takeIn(seen, new Map([...wordsNow(), ...words]), (entry) =>
+      book.ended(entry, endingWhileAway(entry.record.last, book.bootId)),
+    );
     for (const entry of book.all()) {
       const { record, sight, ref } = entry;
       if (record.expectedFrom === undefined || entry.doing.kind !== 'nothing') continue;
@@ -230,7 +238,14 @@ export function makeFollow(env: FollowEnv): Follow {
       if (book.knowledge() !== 'present') return;
       const words = wordsNow();
       const seen = await libvirt.allStats(statsGroup.state, { deadlineMs: lookMs });
-      takeIn(seen, words);
+      const before = missed;
+      missed = new Map();
+      takeIn(seen, words, (entry) => {
+        // The event that says why it ended may still be on its way: only the second look in vain counts.
+        if (before.get(entry.id) === entry.words)
+          book.ended(entry, { state: 'off', reason: 'It ended, and libvirt did not say why.' });
+        else missed.set(entry.id, entry.words);
+      });
       // Asked for before and still unknown: not one that moved away while the answer came.
       for (const { domain } of seen)
         if (!words.has(domain.uuid) && book.find(domain.uuid) === undefined) stranger(domain);
