@@ -109,7 +109,7 @@ test('a used disk', async () => {
     assert.match(stderr, /host3 has no free disk: .* holds data/);
     assert.is(await traces(host3), before);
   } finally {
-    await host3.exec(['wipefs', '--all', '--quiet', device]);
+    await host3.exec(['blkdiscard', '--force', device]);
   }
 });
 
@@ -118,34 +118,37 @@ test('a host with another version', async () => {
   const become = async (text: string) => {
     await host2.write('/usr/lib/trefoil/version', text);
     await host2.exec(['systemctl', 'restart', 'trefoil-node']);
-    await eventually(
-      'the agent of host2',
-      async () => {
-        const { stdout } = await run(host2, 'discover');
-        return stdout !== '';
-      },
-      { deadlineMs: 30_000 },
-    );
+    good = await withCodes();
   };
   await become('9.9.9\n');
   try {
-    await refuses(JSON.stringify(await withCodes()), [
-      `host2 runs version 9.9.9, this host runs ${version.trim()}.`,
-    ]);
+    await refuses(JSON.stringify(good), [`host2 runs version 9.9.9, this host runs ${version.trim()}.`]);
   } finally {
     await become(version);
-    good = await withCodes();
   }
 });
+
+const askCode = `require('node:http').get({ socketPath: '/run/trefoil/node.sock', path: '/local/v1/pairing' }, (answer) => {
+  let text = '';
+  answer.on('data', (chunk) => { text += chunk; });
+  answer.on('end', () => process.stdout.write(JSON.parse(text).code));
+});`;
 
 /** An agent that starts anew makes a new code. */
 async function withCodes(): Promise<AnswersInput> {
   const hosts = await Promise.all(
     good.hosts.map(async (host) => {
       if (host.find === 'this') return host;
-      const { stdout } = await lab.host(host.name).exec(['cat', '/run/trefoil/issue']);
-      const code = /^Pairing code:\s*(\S+)/m.exec(stdout)?.[1];
-      return code === undefined ? host : { ...host, pairingCode: code };
+      const pairingCode = await eventually(
+        `the agent of ${host.name}`,
+        async () => {
+          const node = ['/usr/lib/trefoil/node', '-e', askCode];
+          const { stdout } = await lab.host(host.name).exec(node, { okExitCodes: [1], timeoutMs: 10_000 });
+          return stdout === '' ? undefined : stdout;
+        },
+        { deadlineMs: 30_000 },
+      );
+      return { ...host, pairingCode };
     }),
   );
   return { ...good, hosts };
@@ -169,7 +172,7 @@ test('a full system disk', async () => {
     await host1.write(answerFile, JSON.stringify(good), 0o600);
     const { exitCode, stderr } = await run(host1, 'form', '--answers', answerFile);
     assert.is(exitCode, 1);
-    assert.match(stderr, /host2.*full/);
+    assert.match(stderr, /host2.*full/, stderr);
     assert.match((await run(host1, 'status')).stdout, 'No formation was begun');
   } finally {
     await host2.exec(['sh', '-c', `umount ${state}; systemctl restart trefoil-node`]);
