@@ -4,13 +4,12 @@ import { bundleAll } from '../image/bundle.ts';
 import { buildHostTree } from '../image/host/build.ts';
 import { type LabHost, openLab } from '../test/lab/lab.ts';
 import { fillProduct } from '../test/lab/product.ts';
+import { agentOf, askAgent, errorCodeOf } from '../test/support/agent.ts';
 import { makeTestCa, type TestCa } from '../test/support/certificates.ts';
 import { eventually } from '../test/support/eventually.ts';
 import { suite } from '../test/support/suite.ts';
-import { makeNodeClient, type NodeClient } from './contract/client.ts';
-import { AppError } from './contract/error.ts';
 import type { HostNetwork } from './contract/network.ts';
-import type { Join } from './contract/pairing.ts';
+import { type Join, localCsrSchema, localPairingSchema } from './contract/pairing.ts';
 
 /** The agents of three bare hosts: they find each other, are paired, and change their networks. Steps follow each other. */
 const test = suite('agents on real hosts', { deadlineMs: 60_000 });
@@ -25,48 +24,14 @@ test.before(async () => {
   ca = await makeTestCa();
   await lab.start({ tree, product: fillProduct });
   await Promise.all(lab.hosts.map((host) => host.waitBooted()));
-  for (const host of lab.hosts) {
-    await host.write('/opt/call.mjs', caller);
-    await eventually('the agent', () => codeOn(host), { deadlineMs: 20_000 });
-  }
+  for (const host of lab.hosts) await eventually('the agent', () => codeOn(host), { deadlineMs: 20_000 });
 });
 test.after(async () => {
   await lab.stop();
 });
 
-/** Runs inside a host: one request to its agent's unix socket. */
-const caller = `import http from 'node:http';
-const [method, path] = process.argv.slice(2);
-const asked = http.request({ socketPath: '/run/trefoil/node.sock', method, path }, (answer) => {
-  let text = '';
-  answer.on('data', (chunk) => { text += chunk; });
-  answer.on('end', () => console.log(JSON.stringify({ status: answer.statusCode, text })));
-});
-process.stdin.on('data', (chunk) => asked.write(chunk));
-process.stdin.on('end', () => asked.end());
-`;
-
-async function ask(host: LabHost, method: string, path: string, body?: unknown) {
-  const input = body === undefined ? '' : JSON.stringify(body);
-  const { stdout } = await host.exec(['/usr/lib/trefoil/node', '/opt/call.mjs', method, path], { input });
-  const { status, text } = JSON.parse(stdout);
-  return { status: Number(status), body: text === '' ? undefined : JSON.parse(text) };
-}
-
-const agentOf = (host: LabHost): NodeClient =>
-  makeNodeClient(({ method, path, body }) => ask(host, method, path, body));
 const codeOn = async (host: LabHost): Promise<string> =>
-  (await ask(host, 'GET', '/local/v1/pairing')).body.code;
-
-async function errorOf(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise;
-  } catch (error) {
-    if (error instanceof AppError) return error.code;
-    throw error;
-  }
-  return 'no error';
-}
+  localPairingSchema.parse((await askAgent(host, 'GET', '/local/v1/pairing')).body).code;
 
 test('each host shows its name, its address and a code on its console', async () => {
   for (const host of lab.hosts) {
@@ -104,7 +69,7 @@ test('a wrong code ends in one sentence; after five there is another code', asyn
   const before = await codeOn(host2);
   for (let i = 0; i < 5; i++) {
     const start = agent.call('startPairing', { body: { address: host2.plan.address, code: 'WRNGWRNG' } });
-    assert.is(await errorOf(start), 'pairing.wrong-code');
+    assert.is(await errorCodeOf(start), 'pairing.wrong-code');
   }
   await eventually('another code', async () => (await codeOn(host2)) !== before);
 });
@@ -120,9 +85,9 @@ async function joinOf(hostId: string, hostName: string, csr: string): Promise<Jo
 }
 
 test('the first host joins by its socket, the others are looked at, measured and paired', async () => {
-  const { body } = await ask(host1, 'POST', '/local/v1/csr');
+  const body = localCsrSchema.parse((await askAgent(host1, 'POST', '/local/v1/csr')).body);
   assert.is(
-    (await ask(host1, 'POST', '/local/v1/join', await joinOf(body.hostId, 'alpha', body.csr))).status,
+    (await askAgent(host1, 'POST', '/local/v1/join', await joinOf(body.hostId, 'alpha', body.csr))).status,
     204,
   );
   const agent = agentOf(host1);
@@ -155,13 +120,13 @@ test('the first host joins by its socket, the others are looked at, measured and
 });
 
 test('who has joined has no code, takes the name it was given, and says so on its console', async () => {
-  assert.is((await ask(host2, 'GET', '/local/v1/pairing')).status, 409);
+  assert.is((await askAgent(host2, 'GET', '/local/v1/pairing')).status, 409);
   await eventually('the name', async () => (await host2.exec(['hostname'])).stdout.trim() === 'host2x');
   await eventually('the console', async () => (await host2.console()).includes('Cluster:       office'));
   const again = agentOf(host1).call('startPairing', {
     body: { address: host2.plan.address, code: 'ABCDEFGH' },
   });
-  assert.is(await errorOf(again), 'pairing.already-joined');
+  assert.is(await errorCodeOf(again), 'pairing.already-joined');
 });
 
 test('after a power cut a host is what it was', async () => {

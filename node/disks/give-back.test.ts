@@ -24,8 +24,14 @@ const diskOf = (use: HostDisk['use']): HostDisk => ({
   contents: 'x',
 });
 
-async function give(kind: BrickStatus['kind'], disks: HostDisk[], failing = ''): Promise<string[]> {
+async function give(
+  kind: BrickStatus['kind'],
+  disks: HostDisk[],
+  failing = '',
+  busyFor = 0,
+): Promise<string[]> {
   const done: string[] = [];
+  let ms = 0;
   await giveBack(
     {
       run: async (argv) => {
@@ -34,9 +40,16 @@ async function give(kind: BrickStatus['kind'], disks: HostDisk[], failing = ''):
         return { exitCode: 0, stdout: '', stderr: '' };
       },
       log: silentLog,
+      clock: {
+        now: () => ms,
+        sleep: async (pause) => {
+          ms += pause;
+        },
+      },
       bricks: {
         forget: async (name) => void done.push(`forget ${name}`),
-        disks: async () => disks,
+        disks: async () =>
+          ms < busyFor ? disks.map((disk) => ({ ...disk, use: 'in-use' as const })) : disks,
       },
       removeFolder: async (path) => void done.push(`remove ${path}`),
     },
@@ -65,6 +78,11 @@ test('a disk that somebody uses, that is not there, or that is another one, is l
   for (const use of ['in-use', 'system', 'brick', 'free'] as const)
     assert.equal(await give('disk', [diskOf(use)]), ['forget data']);
   assert.equal(await give('disk', [{ ...diskOf('holds-data'), serial: 'S2' }]), ['forget data']);
+});
+
+test('a brick that is about to end is waited for, but not for ever', async () => {
+  assert.is((await give('disk', [diskOf('holds-data')], '', 5_000)).length, 3);
+  assert.equal(await give('disk', [diskOf('holds-data')], '', 60_000), ['forget data']);
 });
 
 test('a disk that cannot discard is not in the way', async () => {

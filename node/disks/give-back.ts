@@ -1,5 +1,6 @@
+import type { Clock } from '../clock/clock.ts';
 import type { Run } from '../command/run.ts';
-import type { BrickStatus } from '../contract/disks.ts';
+import type { BrickStatus, HostDisk } from '../contract/disks.ts';
 import type { Log } from '../log/log.ts';
 import { volumeGroupOf } from './brick-decide.ts';
 import type { Bricks } from './bricks.ts';
@@ -7,6 +8,7 @@ import type { Bricks } from './bricks.ts';
 export type GiveBackEnv = {
   run: Run;
   log: Log;
+  clock: Clock;
   bricks: Pick<Bricks, 'forget' | 'disks'>;
   removeFolder(path: string): Promise<void>;
 };
@@ -21,7 +23,7 @@ export async function giveBack(env: GiveBackEnv, brick: BrickStatus): Promise<vo
   if (brick.kind === 'directory') return env.removeFolder(brick.path);
   if (brick.kind === 'lvm-thin')
     await run(['vgremove', '--force', '--yes', volumeGroupOf(brick.name)], { timeoutMs: 60_000 });
-  const disk = (await bricks.disks()).find(({ serial }) => serial === brick.serial);
+  const disk = await whenLetGo(env, brick);
   if (disk === undefined || disk.use !== 'holds-data') {
     log.warn('disk: left as it is', {
       name: brick.name,
@@ -37,4 +39,17 @@ export async function giveBack(env: GiveBackEnv, brick: BrickStatus): Promise<vo
   await run(['blkdiscard', '--force', disk.path], { timeoutMs: 600_000 }).catch((error) =>
     log.error('disk: not discarded', error, { device: disk.path }),
   );
+}
+
+const patienceMs = 15_000;
+const pauseMs = 500;
+
+/** Unmounting is lazy: a brick's process that is about to end may hold the disk for a moment more. */
+async function whenLetGo({ clock, bricks }: GiveBackEnv, brick: BrickStatus): Promise<HostDisk | undefined> {
+  const end = clock.now() + patienceMs;
+  for (;;) {
+    const disk = (await bricks.disks()).find(({ serial }) => serial === brick.serial);
+    if (disk?.use !== 'in-use' || clock.now() >= end) return disk;
+    await clock.sleep(pauseMs);
+  }
 }

@@ -26,6 +26,8 @@ export type Units = {
   /** asks for a start and does not wait for how it ends */
   startWithoutWaiting(unit: string): Promise<void>;
   restartWithoutWaiting(unit: string): Promise<void>;
+  /** a signal to every process of an active unit, also to those that its KillMode spares */
+  killAll(unit: string, signal: number): Promise<void>;
   status(unit: string): Promise<UnitDetails>;
   /** started at each boot from now on (its [Install] section says by what) */
   enable(units: readonly string[]): Promise<void>;
@@ -122,6 +124,7 @@ export function makeUnits(env: { bus: Bus; clock: Clock; log: Log }, jobs: Jobs 
     reload: (unit, options) => job('ReloadUnit', unit, options),
     startWithoutWaiting: (unit) => change('StartUnit', 'ss', [unit, 'replace']),
     restartWithoutWaiting: (unit) => change('RestartUnit', 'ss', [unit, 'replace']),
+    killAll: (unit, signal) => change('KillUnit', 'ssi', [unit, 'all', signal]),
     status,
     async enable(units) {
       await change('EnableUnitFiles', 'asbb', [units, false, true]);

@@ -77,7 +77,7 @@ export function wireDisks(base: Base, env: { units: Units }): Disks {
         what: 'brick places',
         undo: async () => {
           for (const brick of await bricks.list()) {
-            await giveBack({ run, log, bricks, removeFolder }, brick);
+            await giveBack({ run, log, clock: base.clock, bricks, removeFolder }, brick);
             await told(brick.name).forget();
           }
         },

@@ -15,6 +15,7 @@ import { untilDone } from './retry.ts';
 
 const glusterd = 'glusterd.service';
 const watchMs = 10_000;
+const sigterm = 15;
 
 export type Storage = {
   handlers: Pick<
@@ -149,6 +150,8 @@ export function wireStorage(
             await removeMount(mounts, mountPath(volume));
           }
           await env.units.disable([glusterd]);
+          // Bricks outlive glusterd by design (KillMode=process); now they must let go of their disks.
+          if (await isUsed()) await env.units.killAll(glusterd, sigterm);
           await env.units.stop(glusterd);
           // What glusterd knows of the old pool would keep this host from joining another one. Bricks are not touched.
           for (const name of ['vols', 'peers', 'glusterd.info'])
