@@ -1,10 +1,10 @@
 import { chmod, chown, cp, glob, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { cached, hashOf } from '../image/cache.ts';
-import { kernelOf } from '../image/kit/bootdisk.ts';
+import { isIngredient, kernelOf } from '../image/kit/bootdisk.ts';
 import { cpio } from '../image/kit/cpio.ts';
 import { debianTree, packageList } from '../image/kit/debian.ts';
-import { kernelModules } from '../image/kit/modules.ts';
+import { busybox, folders, moduleGroups } from '../image/kit/initramfs.ts';
 import { tool } from '../image/tool.ts';
 
 /**
@@ -34,7 +34,7 @@ export async function engineBase(): Promise<Base> {
     'initramfs',
     '../image/kit',
   ];
-  const hash = await hashOf([...inputs.map((it) => join(here, it)), nodeBinary]);
+  const hash = await hashOf([...inputs.map((it) => join(here, it)), nodeBinary], [], { keep: isIngredient });
   const entry = await cached('engine-base', hash, async (dir) => {
     const tree = join(dir, 'tree');
     await unpack(tree);
@@ -60,28 +60,11 @@ async function unpack(tree: string): Promise<void> {
 }
 
 async function initramfs(tree: string): Promise<Buffer> {
-  const loaded = await kernelModules(tree, modules);
-  const folders = ['proc', 'sys', 'dev', 'run', 'newroot'];
   return cpio([
-    ...folders.map((path) => ({ path, type: 'dir' as const })),
-    {
-      path: 'bin/busybox',
-      type: 'file',
-      mode: 0o755,
-      content: await readFile(join(tree, 'usr/bin/busybox')),
-    },
-    ...applets.split(' ').map((name) => ({ path: `bin/${name}`, type: 'link' as const, target: 'busybox' })),
+    ...folders('proc', 'sys', 'dev', 'run', 'newroot'),
+    ...(await busybox(tree, applets)),
     { path: 'init', type: 'file', mode: 0o755, content: await readFile(join(here, 'initramfs/init')) },
-    {
-      path: 'lib/modules/list',
-      type: 'file',
-      content: loaded.map(({ name }) => `${name}\n`).join(''),
-    },
-    ...loaded.map(({ name, content }) => ({
-      path: `lib/modules/${name}.ko`,
-      type: 'file' as const,
-      content,
-    })),
+    ...(await moduleGroups(tree, { list: modules })),
   ]);
 }
 
@@ -113,7 +96,7 @@ async function fill(tree: string): Promise<void> {
   for (const path of ['dev', 'var', 'tmp']) await mkdir(join(tree, path));
   await tool(['chroot', tree, '/usr/sbin/ldconfig']);
 
-  const folders: readonly [string, number, number][] = [
+  const places: readonly [string, number, number][] = [
     ['cache', owners.root, 0o755],
     ['lib', owners.root, 0o755],
     ['lib/postgresql', owners.postgres, 0o700],
@@ -128,7 +111,7 @@ async function fill(tree: string): Promise<void> {
   ];
   const skeleton = join(tree, 'usr/share/trefoil/var');
   await mkdir(skeleton, { recursive: true });
-  for (const [path, owner, mode] of folders) {
+  for (const [path, owner, mode] of places) {
     await mkdir(join(skeleton, path));
     await chown(join(skeleton, path), owner, owner);
     await chmod(join(skeleton, path), mode);

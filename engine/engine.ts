@@ -68,6 +68,9 @@ export type Engine = {
   stop(): Promise<void>;
 };
 
+/** So long jobs of an earlier engine wait for hosts to answer before they go on. */
+const hostsSettleMs = 10_000;
+
 /**
  * Puts the rooms together. Nothing here decides anything. Order of the start: records from the database, hosts are
  * connected to, jobs of an earlier engine go on, loops begin; a crash leaves nothing but rows, and the same start again
@@ -237,7 +240,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   await catalog.load();
   await images.load();
   for (const host of await listHosts(db)) hosts.add(host);
-  await jobs.resume();
+  await jobs.resume(hosts.settled(hostsSettleMs, stopping.signal));
   started = true;
   for (const loop of engineLoops({ db, facts, hosts, images, reconciler, world, now })) loops.start(loop);
   log.info('the engine is ready', { cluster: cluster.name, vms: catalog.size(), hosts: hosts.all().length });

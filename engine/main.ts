@@ -79,6 +79,22 @@ async function main(log: Log): Promise<void> {
     log,
     version,
   });
+  void keepClaim(database, log, stopping.signal);
+}
+
+/** A database that was restarted has forgotten that it is ours; should another engine have it now, this one must end. */
+async function keepClaim(database: Database, log: Log, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await delay(claimEveryMs, undefined, { signal }).catch(() => {});
+    if (signal.aborted) return;
+    try {
+      await database.claim();
+    } catch (thrown) {
+      if (asAppError(thrown, 'keeping the database').code !== 'database.other-engine') continue;
+      log.error('another engine has taken the database; this one ends', thrown);
+      exit(1);
+    }
+  }
 }
 
 /** Until the database answers, is ours alone, and has our schema. Not being there yet is normal after a boot. */
@@ -108,6 +124,7 @@ async function untilReady(
   }
 }
 
+const claimEveryMs = 2_000;
 const log = makeLog();
 process.on('unhandledRejection', (reason) => log.error('something was not awaited', reason));
 main(log).catch((error: unknown) => {

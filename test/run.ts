@@ -12,7 +12,7 @@ import { existsSync } from 'node:fs';
 import { exit, stdout } from 'node:process';
 import { runCommand } from './runner/command.ts';
 import { testFiles } from './runner/files.ts';
-import { addUp, runFiles, type Tally } from './runner/uvu.ts';
+import { addUp, failures, runFiles, type Tally } from './runner/uvu.ts';
 
 const [mode = 'check', ...filters] = process.argv.slice(2);
 const bin = (name: string) => `node_modules/.bin/${name}`;
@@ -56,5 +56,6 @@ if (chosen === undefined) {
   exit(2);
 }
 const tally = await chosen();
+for (const failure of failures) stdout.write(`FAILED ${failure}\n`);
 stdout.write(`\n${tally.passed} passed, ${tally.failed} failed\n`);
 exit(tally.failed === 0 && tally.passed > 0 ? 0 : 1);

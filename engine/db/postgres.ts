@@ -52,8 +52,11 @@ export function openPostgres(config: EngineConfig['database'], poolSize = 8): Da
       await withDeadline(guard`SELECT 1`.execute(), deadlineMs, 'being asked whether it is there');
     },
     async claim() {
+      // The lock is the session's: who has it and asks again would only count it twice.
       const claimed = await guard`
-        SELECT pg_try_advisory_lock(${engineLock}) AS mine`.catch((cause) => {
+        SELECT EXISTS (
+          SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = ${engineLock} AND pid = pg_backend_pid()
+        ) OR pg_try_advisory_lock(${engineLock}) AS mine`.catch((cause) => {
         throw databaseError(cause, 'claiming it for this engine');
       });
       if (claimed[0]?.['mine'] !== true)

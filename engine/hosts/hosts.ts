@@ -85,6 +85,13 @@ export class Hosts {
   all = (): HostEntry[] => [...this.#entries.values()].map(({ entry }) => entry);
   online = (): HostEntry[] => this.all().filter((entry) => entry.state === 'online');
 
+  /** Resolves when each host has answered, or has had its time to. */
+  async settled(withinMs: number, signal: AbortSignal): Promise<void> {
+    const end = performance.now() + withinMs;
+    while (performance.now() < end && this.all().some((entry) => entry.state === 'connecting'))
+      await this.#env.sleep(50, signal);
+  }
+
   need(id: HostId): HostEntry {
     const entry = this.get(id);
     if (entry === undefined)

@@ -36,6 +36,7 @@ type Active = {
   live: LiveProgress | undefined;
   cancel: AbortController;
   running: boolean;
+  begun: boolean;
   ended: PromiseWithResolvers<JobState>;
 };
 
@@ -58,13 +59,26 @@ export class Jobs {
     this.#durations = new Durations(kinds);
   }
 
-  /** Takes up what an earlier engine left. */
-  async resume(): Promise<void> {
+  /** Takes up what an earlier engine left; its steps go on when `ready` resolves, their locks are held from now on. */
+  async resume(ready: Promise<void> = Promise.resolve()): Promise<void> {
     for (const record of await recentDone(this.#env.db, 200)) this.#durations.learn(record);
     for (const record of await activeJobs(this.#env.db)) {
       const active = this.#track(record);
       if (record.cancelRequested) active.cancel.abort();
       if (record.state === 'queued') continue;
+      active.running = true;
+    }
+    void ready
+      .then(() => this.#goOn())
+      .catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted) this.#env.log.error('jobs could not be taken up', error);
+      });
+  }
+
+  async #goOn(): Promise<void> {
+    for (const active of [...this.#active.values()]) {
+      const { record } = active;
+      if (record.state === 'queued' || active.begun || this.#stopping.signal.aborted) continue;
       this.#env.log.info(`job resumed: ${record.title}`, { job: record.id, state: record.state });
       this.#start(active);
     }
@@ -176,7 +190,7 @@ export class Jobs {
 
   /** Lets the steps at work end; what is not finished goes on at the next start. */
   async stop(): Promise<void> {
-    const at = [...this.#active.values()].filter((active) => active.running);
+    const at = [...this.#active.values()].filter((active) => active.begun);
     this.#stopping.abort(
       new AppError({ code: 'engine.stopping', family: 'unavailable', message: 'The engine is stopping.' }),
     );
@@ -201,6 +215,7 @@ export class Jobs {
       live: undefined,
       cancel: new AbortController(),
       running: false,
+      begun: false,
       ended: Promise.withResolvers<JobState>(),
     };
     active.ended.promise.catch(() => {});
@@ -245,6 +260,7 @@ export class Jobs {
   #start(active: Active): void {
     const { record } = active;
     active.running = true;
+    active.begun = true;
     if (record.state === 'queued') record.state = 'running';
     this.#publish(active);
     const port: ExecutePort = {

@@ -3,6 +3,7 @@ import { AppError } from '../../node/contract/error.ts';
 import { hostIdSchema, type ImageId } from '../../node/contract/ids.ts';
 import { type DiskFilePut, diskFilePutSchema } from '../../node/contract/vms.ts';
 import type { HostEntry } from '../hosts/hosts.ts';
+import { patiently } from '../hosts/patience.ts';
 import { byTask } from '../hosts/task.ts';
 import { type AnyJobKind, defineJob } from '../jobs/kind.ts';
 import type { VmsEnv } from './env.ts';
@@ -92,7 +93,9 @@ export const createJob = (env: VmsEnv): AnyJobKind =>
         cancellable: true,
         async do({ input, signal, progress }) {
           for (const disk of input.disks) {
-            const maker = env.hosts.anyOnline(mountsVolume(disk.volume));
+            const maker = await patiently({ sleep: env.sleep, signal }, async () =>
+              env.hosts.anyOnline(mountsVolume(disk.volume)),
+            );
             await byTask(
               maker,
               (stop) => maker.link.client.call('putDiskFile', { body: disk }, { signal: stop }),
@@ -101,7 +104,8 @@ export const createJob = (env: VmsEnv): AnyJobKind =>
           }
           return undefined;
         },
-        undo: ({ input, signal }) => removeDisks(env, input.disks, signal),
+        undo: ({ input, signal }) =>
+          patiently({ sleep: env.sleep, signal }, () => removeDisks(env, input.disks, signal)),
       },
       {
         name: 'ready',

@@ -187,11 +187,11 @@ test('when its guest ends by itself the VM is off, and an event says so', async 
     const now = await get(id);
     return now.state === 'off' && now;
   });
-  assert.is(vm.reason, 'Shut down.');
+  assert.is(vm.reason, 'Its guest shut down.');
   const event = await eventually('the event', async () =>
     (await call().call('listEvents')).items.find(({ code }) => code === 'vm.ended'),
   );
-  assert.is(event.message, 'web01 stopped. Shut down.');
+  assert.is(event.message, 'web01 stopped. Its guest shut down.');
 });
 
 test('its host is lost: unknown, never started elsewhere; back again: running', async () => {

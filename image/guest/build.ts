@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stdout } from 'node:process';
 import { cached, hashOf } from '../cache.ts';
-import { kernelOf, makeBootDisk } from '../kit/bootdisk.ts';
+import { isIngredient, kernelOf, makeBootDisk } from '../kit/bootdisk.ts';
 import { debianTree, packageList } from '../kit/debian.ts';
 import { partitionType } from '../kit/mbr.ts';
 import { tool } from '../tool.ts';
@@ -26,7 +26,7 @@ const recordBytes = 1024 * 1024;
 
 export async function buildGuestImage(): Promise<GuestImage> {
   const inputs = ['packages.txt', 'files', 'build.ts', 'initramfs.ts', '../kit'].map((it) => join(here, it));
-  const entry = await cached('guest', await hashOf(inputs), async (dir) => {
+  const entry = await cached('guest', await hashOf(inputs, [], { keep: isIngredient }), async (dir) => {
     const tree = await mkdtemp(join(tmpdir(), 'trefoil-guest-'));
     try {
       const packages = packageList(await readFile(join(here, 'packages.txt'), 'utf8'));

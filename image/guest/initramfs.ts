@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { type CpioEntry, cpio } from '../kit/cpio.ts';
-import { kernelModules } from '../kit/modules.ts';
+import { busybox, folders, moduleGroups } from '../kit/initramfs.ts';
 
 /** Kernel modules by group: `always` at start, the others when the scripts find that they are needed. */
 const groups = {
@@ -27,31 +27,12 @@ async function scripts(folder: string): Promise<CpioEntry[]> {
   return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** The guest's whole system, uncompressed: it is small, and decompressing costs an emulated machine more than reading. */
+/** The guest's whole system. */
 export async function guestInitramfs(tree: string, files: string): Promise<Buffer> {
-  const modules = new Map<string, Buffer>();
-  const lists: CpioEntry[] = [];
-  for (const [group, wanted] of Object.entries(groups)) {
-    const ordered = await kernelModules(tree, wanted);
-    for (const { name, content } of ordered) modules.set(name, content);
-    const content = ordered.map(({ name }) => `${name}\n`).join('');
-    lists.push({ path: `lib/modules/${group}`, type: 'file', content });
-  }
   return cpio([
-    ...['proc', 'sys', 'dev', 'run', 'tmp', 'mnt'].map((path) => ({ path, type: 'dir' as const })),
-    {
-      path: 'bin/busybox',
-      type: 'file',
-      mode: 0o755,
-      content: await readFile(join(tree, 'usr/bin/busybox')),
-    },
-    ...applets.split(' ').map((name) => ({ path: `bin/${name}`, type: 'link' as const, target: 'busybox' })),
+    ...folders('proc', 'sys', 'dev', 'run', 'tmp', 'mnt'),
+    ...(await busybox(tree, applets)),
     ...(await scripts(files)),
-    ...lists,
-    ...[...modules].map(([name, content]) => ({
-      path: `lib/modules/${name}.ko`,
-      type: 'file' as const,
-      content,
-    })),
+    ...(await moduleGroups(tree, groups)),
   ]);
 }

@@ -85,6 +85,9 @@ export async function copyInto(disk: string, volume: string, place: Partition): 
   ]);
 }
 
+/** Tests and READMEs change nothing that is built. */
+export const isIngredient = (path: string): boolean => !/(\.test\.ts|README\.md)$/.test(path);
+
 /** The one kernel of an unpacked Debian tree. */
 export async function kernelOf(tree: string): Promise<string> {
   const name = (await readdir(join(tree, 'boot'))).find((it) => it.startsWith('vmlinuz-'));

@@ -154,7 +154,9 @@ export function makeFollow(env: FollowEnv): Follow {
       return;
     }
     hear(entry, after.sight, ref);
-    if (what.name === 'suspended' && what.detail === 'disk error')
+    if (what.name !== 'suspended' || what.detail !== 'disk error') return;
+    if (entry.doing.kind === 'trying-again') book.change(entry, { doing: nothing });
+    else
       env.notice(
         'error',
         'vm.paused-by-storage',
@@ -164,17 +166,24 @@ export function makeFollow(env: FollowEnv): Follow {
 
   /** QEMU does the failed write again when it is let go on; if storage is still away it stands still again. */
   const tryAgain = async (entry: Entry) => {
-    if (entry.sight?.state !== 'paused' || entry.sight.reason !== 'disk error' || entry.ref === undefined) {
+    const { sight, ref, doing } = entry;
+    if (doing.kind === 'trying-again' && sight?.state === 'running') {
       triedMs.delete(entry.id);
+      book.change(entry, { doing: nothing });
+      env.notice('info', 'vm.storage-back', `${entry.record.spec.name} goes on: its storage answers again.`);
       return;
     }
+    if (sight?.state !== 'paused' || sight.reason !== 'disk error' || ref === undefined) return;
     const tried = triedMs.get(entry.id);
     if (tried !== undefined && clock.now() - tried < tryAgainMs) return;
     triedMs.set(entry.id, clock.now());
     // The first look only starts the clock.
     if (tried === undefined) return;
-    log.info('a VM that stands still for its storage is let go on', { vm: entry.id });
-    await libvirt.resume(entry.ref).catch((error) => log.error('it cannot go on', error, { vm: entry.id }));
+    book.change(entry, { doing: { kind: 'trying-again' } });
+    await libvirt.resume(ref).catch((error) => {
+      book.change(entry, { doing: nothing });
+      log.error('a VM that stands still for its storage cannot go on', error, { vm: entry.id });
+    });
   };
 
   /**

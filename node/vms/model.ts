@@ -10,6 +10,8 @@ export type Doing =
   | { kind: 'nothing' }
   | { kind: 'starting' }
   | { kind: 'asked-to-end'; untilMs: number }
+  /** let go on although its storage may still be away: whether it runs is seen a moment later */
+  | { kind: 'trying-again' }
   | { kind: 'moving-out'; to: string }
   | { kind: 'moving-in'; from: string };
 
@@ -20,10 +22,12 @@ export type Ending = { state: 'off' | 'crashed'; reason: string };
 
 const said = (state: VmState, reason: string): { state: VmState; reason: string } => ({ state, reason });
 
+const noStorage = 'Its storage does not answer. It goes on by itself when the storage does.';
+
 /** Why a domain stands still, by libvirt's word for it (constants.ts). */
 const pausedBecause: Readonly<Record<string, string>> = {
   'by request': 'It was paused.',
-  'disk error': 'Its storage does not answer. It goes on by itself when the storage does.',
+  'disk error': noStorage,
   migrating: 'It was lost on its way to another host.',
   watchdog: 'Its watchdog fired.',
   crashed: 'Its guest has crashed.',
@@ -48,6 +52,7 @@ export function stateOf(
     case 'running':
     case 'blocked':
       if (doing.kind === 'moving-out') return said('migrating-out', `It moves to ${doing.to}.`);
+      if (doing.kind === 'trying-again') return said('paused', noStorage);
       if (doing.kind === 'asked-to-end') return said('stopping', 'Its guest was asked to shut down.');
       return said('running', '');
     case 'paused':

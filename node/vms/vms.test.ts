@@ -224,21 +224,40 @@ test('storage hangs, and QEMU with it: no numbers, but states are known, and not
   assert.is(room.libvirt.calls.filter((name) => name === 'getAllStats').length, 5);
 });
 
-test('a VM that stands still for its storage goes on by itself', async () => {
+test('a VM that stands still for its storage goes on by itself, and flickers for nobody', async () => {
   const room = await roomOf();
   await room.vms.put(id, vm);
   const domain = room.world.domains.get(id);
   assert.ok(domain);
-  Object.assign(domain, { state: 3, reason: 5 });
-  room.world.emit({ kind: 'lifecycle', callbackId: 0, domain: domain.ref, event: 3, detail: 2 });
+  const standStill = () => {
+    Object.assign(domain, { state: 3, reason: 5 });
+    room.world.emit({ kind: 'lifecycle', callbackId: 0, domain: domain.ref, event: 3, detail: 2 });
+  };
+  standStill();
   await until(room, 'paused');
   assert.match(room.vms.get(id).reason, 'Its storage does not answer');
-  assert.equal(room.notices(), ['vm.paused-by-storage']);
   await room.follow.tick();
-  assert.is(stateOf(room), 'paused');
+
+  const { resume } = room.world.handlers;
+  room.world.handlers.resume = (args) => {
+    const answer = resume?.(args) ?? {};
+    standStill();
+    return answer;
+  };
   await room.time.advance(11_000);
   await room.follow.tick();
-  await until(room, 'running');
+  await eventually('it was tried in vain', () => room.book.need(id).doing.kind === 'nothing');
+  assert.equal(room.notices(), ['vm.paused-by-storage']);
+
+  if (resume !== undefined) room.world.handlers.resume = resume;
+  await room.time.advance(11_000);
+  await room.follow.tick();
+  await eventually('it was tried', () => room.book.need(id).sight?.state === 'running');
+  assert.is(stateOf(room), 'paused');
+  await room.follow.tick();
+  assert.is(stateOf(room), 'running');
+  assert.is(room.told(id), 'off starting running paused running');
+  assert.equal(room.notices(), ['vm.paused-by-storage', 'vm.storage-back']);
 });
 
 test.run();

@@ -54,7 +54,7 @@ function messageLength(data: Buffer): number | undefined {
   }
 }
 
-export function serveScreen(name: string, socket: Duplex): void {
+export function serveScreen(name: string, socket: Duplex, onKey: (keysym: number) => void = () => {}): void {
   let stage: 'version' | 'security' | 'init' | 'running' = 'version';
   let input = Buffer.alloc(0);
   let wanted = false;
@@ -94,7 +94,10 @@ export function serveScreen(name: string, socket: Duplex): void {
       if (whole) paint();
     }
     // A key changes the picture at once, so that one sees that it arrived.
-    if (input[0] === 4) tick += 3;
+    if (input[0] === 4) {
+      tick += 3;
+      if (input[1] === 1) onKey(input.readUInt32BE(4));
+    }
     input = input.subarray(length);
     return true;
   };

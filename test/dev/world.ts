@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { EngineSeed } from '../../engine/contract/seed.ts';
 import { hashPassword } from '../../engine/users/password.ts';
 import { addImage } from '../fakes/hosts/handlers-storage.ts';
@@ -20,7 +21,14 @@ export type DevPlan = {
   databaseDirectory: string;
 };
 
-export type DevWorld = { world: FakeWorld; plan: DevPlan; planFile: string; password: string };
+export type DevWorld = {
+  world: FakeWorld;
+  plan: DevPlan;
+  planFile: string;
+  password: string;
+  /** the hosts stop answering */
+  close(): Promise<void>;
+};
 
 const images: ReadonlyArray<[string, 'raw' | 'qcow2', number]> = [
   ['Debian 13 cloud', 'qcow2', 620],
@@ -41,7 +49,11 @@ const easyPassword = (): string => {
 };
 
 /** Three simulated hosts and one to be found, behind real mTLS on loopback, with screens; and all the engine needs. */
-export async function makeDevWorld(directory: string, port: number): Promise<DevWorld> {
+export async function makeDevWorld(
+  directory: string,
+  port: number,
+  screen: (name: string, socket: Duplex) => void = serveScreen,
+): Promise<DevWorld> {
   const formed = await formedHosts();
   const { world, ca } = formed;
   world.hosts.push(await makeFakeHost(newcomer, world.now()));
@@ -51,14 +63,16 @@ export async function makeDevWorld(directory: string, port: number): Promise<Dev
     addImage(world, first, { id: randomUUID(), name, volume: 'data', format, sizeMiB });
 
   const ports: Record<string, number> = {};
+  const all: ServedHost[] = [];
   for (const host of world.hosts) {
     const served: ServedHost = await serveHost(world, host, {
       ca: ca.certificate,
       ...(await ca.issue({ id: host.id, role: 'host', addresses: ['127.0.0.1'] })),
       eventsEveryMs: 2_000,
-      onConsole: (_, vm, socket) => serveScreen(vm.spec.name, socket),
+      onConsole: (_, vm, socket) => screen(vm.spec.name, socket),
     });
     ports[host.id] = served.port;
+    all.push(served);
   }
   const password = easyPassword();
   const seed = await seedOf(formed);
@@ -77,5 +91,6 @@ export async function makeDevWorld(directory: string, port: number): Promise<Dev
   writeFileSync(planFile, JSON.stringify(plan), { mode: 0o600 });
   // From now on things take about as long as they do on real hosts.
   world.pace = 1;
-  return { world, plan, planFile, password };
+  const close = async () => void (await Promise.all(all.map((served) => served.close())));
+  return { world, plan, planFile, password, close };
 }

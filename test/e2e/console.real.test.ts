@@ -4,7 +4,6 @@ import * as assert from 'uvu/assert';
 import { eventually } from '../support/eventually.ts';
 import { suite } from '../support/suite.ts';
 import { launchBrowser, openPage } from './support/browser.ts';
-import { uuid } from './support/samples.ts';
 import { startTarget, type Target } from './support/target.ts';
 
 const test = suite('the console in the browser', { deadlineMs: 60_000 });
@@ -23,6 +22,7 @@ test.after(async () => {
 });
 test.beforeEach(async () => {
   ({ page, errors, close } = await openPage(browser));
+  await target.logIn(page);
 });
 test.afterEach(async () => {
   assert.equal(errors, []);
@@ -30,14 +30,14 @@ test.afterEach(async () => {
 });
 const connected = () => page.getByText('Connected', { exact: true }).waitFor();
 const picture = async () => (await page.locator('canvas').screenshot()).toString('base64');
-const screen = () => target.mock.screens.at(-1);
+const screen = () => target.screens.at(-1);
 
 test('its code is loaded only when it is opened, and then the screen moves', async () => {
   const scripts: string[] = [];
   page.on('request', (request) => {
     if (request.url().includes('rfb-')) scripts.push(request.url());
   });
-  await page.goto(`${target.url}/vms/${uuid(4)}`);
+  await page.goto(`${target.url}/vms/${await target.vmId('db01')}`);
   await page.getByRole('heading', { name: 'Disks' }).waitFor();
   assert.is(scripts.length, 0);
   await page.getByRole('tab', { name: 'Console' }).click();
@@ -48,7 +48,7 @@ test('its code is loaded only when it is opened, and then the screen moves', asy
 });
 
 test('keys go to the VM, not to the page', async () => {
-  await page.goto(`${target.url}/vms/${uuid(4)}/console`);
+  await page.goto(`${target.url}/vms/${await target.vmId('db01')}/console`);
   await connected();
   await page.locator('canvas').click();
   await page.keyboard.type('c/');
@@ -59,7 +59,7 @@ test('keys go to the VM, not to the page', async () => {
 });
 
 test('text is typed key by key', async () => {
-  await page.goto(`${target.url}/vms/${uuid(4)}/console`);
+  await page.goto(`${target.url}/vms/${await target.vmId('db01')}/console`);
   await connected();
   await page.getByRole('button', { name: 'Type text' }).click();
   await page.getByRole('textbox', { name: 'Text' }).fill('root\n€');
@@ -69,16 +69,16 @@ test('text is typed key by key', async () => {
 });
 
 test('it comes back by itself when the connection breaks off', async () => {
-  await page.goto(`${target.url}/console/${uuid(4)}`);
+  await page.goto(`${target.url}/console/${await target.vmId('db01')}`);
   await connected();
-  const before = target.mock.screens.length;
+  const before = target.screens.length;
   screen()?.drop();
-  await eventually('a new connection', () => target.mock.screens.length > before);
+  await eventually('a new connection', () => target.screens.length > before);
   await connected();
 });
 
 test('a VM that is off has no screen, and offers to start', async () => {
-  await page.goto(`${target.url}/vms/${uuid(9)}/console`);
+  await page.goto(`${target.url}/vms/${await target.vmId('build')}/console`);
   await page.getByText('No screen to show').waitFor();
   await page.getByRole('tabpanel').getByRole('button', { name: 'Start' }).click();
   await connected();

@@ -21,6 +21,7 @@ test.after(async () => {
 });
 test.beforeEach(async () => {
   ({ page, close } = await openPage(browser));
+  await target.logIn(page);
   await page.goto(`${target.url}/vms`);
   await page.getByRole('link', { name: 'files' }).waitFor();
 });
@@ -40,10 +41,10 @@ const focused = () =>
 test('Ctrl K finds and goes', async () => {
   await page.keyboard.press('Control+k');
   await page.getByRole('combobox', { name: 'Find or do' }).waitFor();
-  await page.keyboard.type('erp-db');
-  await page.getByRole('option', { name: /erp-db Running/ }).waitFor();
+  await page.keyboard.type('db01');
+  await page.getByRole('option', { name: /db01 Running/ }).waitFor();
   await page.keyboard.press('Enter');
-  await page.getByRole('heading', { name: 'erp-db' }).waitFor();
+  await page.getByRole('heading', { name: 'db01' }).waitFor();
   assert.is(await page.getByRole('dialog').count(), 0);
 });
 
@@ -105,7 +106,7 @@ test('the first tab stop skips the navigation; another screen starts at its cont
 });
 
 test('tabs and choices move by arrow keys', async () => {
-  await page.getByRole('link', { name: 'erp-db' }).click();
+  await page.getByRole('link', { name: 'db01' }).click();
   await page.getByRole('tab', { name: 'Overview' }).focus();
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('ArrowRight');

@@ -19,7 +19,7 @@ test.after(async () => {
 });
 
 test('look right and are accessible, light and dark', async () => {
-  assert.is((await problemsOfAllScreens(browser, target.url, 390)).join('\n'), '');
+  assert.is((await problemsOfAllScreens(browser, target, 390)).join('\n'), '');
 });
 
 test.run();

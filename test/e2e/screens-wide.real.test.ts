@@ -20,11 +20,10 @@ test.after(async () => {
 });
 
 test('look right and are accessible, light and dark', async () => {
-  assert.is((await problemsOfAllScreens(browser, target.url, 1280)).join('\n'), '');
+  assert.is((await problemsOfAllScreens(browser, target, 1280)).join('\n'), '');
 });
 
 test('the login page, and a wrong password', async () => {
-  target.mock.logOutEveryone();
   for (const look of looks) {
     const { page, close } = await openPage(browser, look);
     await page.goto(target.url);

@@ -16,7 +16,7 @@ import { type Follow, makeFollow } from '../../node/vms/follow.ts';
 import { type Incoming, makeIncoming } from '../../node/vms/incoming.ts';
 import { metadataNamespace, readMetadata } from '../../node/vms/metadata.ts';
 import { type Migrate, makeMigrate } from '../../node/vms/migrate.ts';
-import { hostPaths } from '../../node/vms/paths.ts';
+import { hostPaths, type VmPaths } from '../../node/vms/paths.ts';
 import type { Peer } from '../../node/vms/peer.ts';
 import type { SpecStore, VmRecord } from '../../node/vms/spec-store.ts';
 import { makeVms, type Vms } from '../../node/vms/vms.ts';
@@ -53,6 +53,8 @@ export type FakeRoom = {
 };
 
 export type FakeRoomOptions = FakeLibvirtOptions & {
+  /** a real daemon instead of the fake one, with folders that it can reach */
+  real?: { socketPath: string; paths: VmPaths };
   disk?: Map<string, VmRecord>;
   hostId?: HostId;
   bootId?: string;
@@ -71,7 +73,7 @@ export async function openFakeRoom(options: FakeRoomOptions = {}): Promise<FakeR
   };
   world.handlers.abortJob ??= () => ({});
   const libvirt = await FakeLibvirt.start({ ...options, world });
-  const socket = { socketPath: libvirt.socketPath, uri: 'qemu:///system' };
+  const socket = { socketPath: options.real?.socketPath ?? libvirt.socketPath, uri: 'qemu:///system' };
   const time = makeFakeClock();
   const { clock } = time;
   const log = silentLog;
@@ -86,7 +88,7 @@ export async function openFakeRoom(options: FakeRoomOptions = {}): Promise<FakeR
   const publish = (event: NodeEvent) => void events.push(event);
   const notice = (severity: 'info' | 'warning' | 'error', code: string, message: string) =>
     publish({ kind: 'notice', at: now().toISOString(), severity, code, message });
-  const paths = hostPaths('/state', '/run', '/log');
+  const paths = options.real?.paths ?? hostPaths('/state', '/run', '/log');
   const book = makeBook({ store, bootId: options.bootId ?? 'boot-1', publish, log });
   const tasks = makeTasks({
     newId: () => taskIdSchema.parse(randomUUID()),

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { stdout } from 'node:process';
-import type { Tally } from './uvu.ts';
+import { failures, type Tally } from './uvu.ts';
 
 /** Runs one command as one check: shows its output, counts as one passed or one failed. */
 export async function runCommand(
@@ -20,5 +20,6 @@ export async function runCommand(
   clearTimeout(timer);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   stdout.write(`== ${title}: ${code === 0 ? 'ok' : `FAILED (${code ?? 'killed'})`} in ${seconds} s\n`);
+  if (code !== 0) failures.push(title);
   return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }

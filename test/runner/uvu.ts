@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process';
 import { stdout } from 'node:process';
 
 export type Tally = { passed: number; failed: number };
+/** What did not pass, for the end of the run: its place in the output may be a thousand lines up. */
+export const failures: string[] = [];
 export const addUp = (tallies: readonly Tally[]): Tally =>
   tallies.reduce((sum, one) => ({ passed: sum.passed + one.passed, failed: sum.failed + one.failed }), {
     passed: 0,
@@ -56,7 +58,10 @@ async function runFile(path: string, deadlineMs: number): Promise<Tally> {
   stdout.write(
     `${verdict.failed === 0 ? 'ok  ' : 'FAIL'} ${path} (${verdict.passed} passed, ${seconds} s)\n`,
   );
-  if (verdict.failed > 0) stdout.write(`--- ${verdict.why}\n${output}\n---\n`);
+  if (verdict.failed > 0) {
+    failures.push(`${path}: ${verdict.why}`);
+    stdout.write(`--- ${verdict.why}\n${output}\n---\n`);
+  }
   return verdict;
 }
 

@@ -38,17 +38,33 @@ async function withDeadline(name: string, deadlineMs: number, body: TestBody): P
 /** A uvu suite in which every test has a deadline (10 s unless told) and gets an AbortSignal that fires at it. */
 export function suite(title: string, defaults: { deadlineMs: number } = { deadlineMs: 10_000 }): Suite {
   const inner = title === '' ? uvuTest : uvuSuite(title);
+  const [befores, afters]: [(() => void | Promise<void>)[], (() => void | Promise<void>)[]] = [[], []];
+  // Part of the test: uvu would drop what a hook throws, and count the test as failed without a word.
+  const around =
+    (body: TestBody): TestBody =>
+    async (context) => {
+      let failure: unknown;
+      const note = (error: unknown) => void (failure ??= error);
+      try {
+        for (const before of befores) await before();
+        await body(context);
+      } catch (error) {
+        note(error);
+      }
+      for (const after of afters) await (async () => after())().catch(note);
+      if (failure !== undefined) throw failure;
+    };
   const add = (name: string, second: TestBody | { deadlineMs: number }, third?: TestBody) => {
     const body = typeof second === 'function' ? second : third;
     if (body === undefined) throw new Error(`test "${name}" has no body`);
     const { deadlineMs } = typeof second === 'function' ? defaults : second;
-    inner(name, (() => withDeadline(name, deadlineMs, body)) as Callback<Record<string, unknown>>);
+    inner(name, (() => withDeadline(name, deadlineMs, around(body))) as Callback<Record<string, unknown>>);
   };
   return Object.assign(add, {
     before: (body: () => void | Promise<void>) => inner.before(body),
     after: (body: () => void | Promise<void>) => inner.after(body),
-    beforeEach: (body: () => void | Promise<void>) => inner.before.each(body),
-    afterEach: (body: () => void | Promise<void>) => inner.after.each(body),
+    beforeEach: (body: () => void | Promise<void>) => void befores.push(body),
+    afterEach: (body: () => void | Promise<void>) => void afters.push(body),
     run: () => inner.run(),
   });
 }

@@ -16,3 +16,13 @@ export function subjectHref(subject: { kind: string; id: string } | undefined): 
       return undefined;
   }
 }
+
+/** A sentence cut at the name that it speaks of, so that the name can be a link; undefined when it does not say it. */
+export function aroundName(
+  message: string,
+  name: string | undefined,
+): { before: string; name: string; after: string } | undefined {
+  const at = name === undefined || name === '' ? -1 : message.indexOf(name);
+  if (name === undefined || at < 0) return undefined;
+  return { before: message.slice(0, at), name, after: message.slice(at + name.length) };
+}

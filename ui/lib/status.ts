@@ -81,6 +81,9 @@ export const severityLook = {
   error: { tone: 'error', label: 'Error' },
 } as const satisfies Record<Event['severity'], Look>;
 
+/** Busy is what processors are for: only all of them all the time is worth a look. */
+export const busyTone = (percent: number): Tone => (percent >= 95 ? 'warning' : 'ok');
+
 /** A meter's tone by how full it is. */
 export const fullnessTone = (percent: number): Tone =>
   percent >= 92 ? 'error' : percent >= 80 ? 'warning' : 'ok';

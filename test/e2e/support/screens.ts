@@ -3,23 +3,27 @@ import { mkdirSync } from 'node:fs';
 import type { Browser, Page } from 'playwright-core';
 import { accessibilityProblems } from './axe.ts';
 import { type Look, openPage } from './browser.ts';
-import { uuid } from './samples.ts';
+import type { Target } from './target.ts';
 
 export const pictures = '.lab/screenshots';
-const vm = `/vms/${uuid(4)}`;
-
-type Screen = { name: string; path: string; ready: string; open?: (page: Page) => Promise<void> };
+type Screen = {
+  name: string;
+  path: string;
+  /** a heading that is there when the screen is */
+  ready: string;
+  open?: (page: Page) => Promise<void>;
+};
 const heading = (page: Page, name: string | RegExp) => page.getByRole('heading', { name });
-const screens: Screen[] = [
+const screensOf = (vm: string, host: string): Screen[] => [
   { name: 'home', path: '/', ready: 'Can I lose a host?' },
   { name: 'vms', path: '/vms', ready: 'Virtual machines' },
   { name: 'vm', path: vm, ready: 'Disks' },
-  { name: 'vm-console', path: `${vm}/console`, ready: 'erp-db' },
-  { name: 'vm-serial', path: `${vm}/serial`, ready: 'erp-db' },
-  { name: 'vm-placement', path: `${vm}/placement`, ready: 'erp-db' },
-  { name: 'vm-events', path: `${vm}/events`, ready: 'erp-db' },
+  { name: 'vm-console', path: `${vm}/console`, ready: 'db01' },
+  { name: 'vm-serial', path: `${vm}/serial`, ready: 'db01' },
+  { name: 'vm-placement', path: `${vm}/placement`, ready: 'db01' },
+  { name: 'vm-events', path: `${vm}/events`, ready: 'db01' },
   { name: 'hosts', path: '/hosts', ready: 'host1' },
-  { name: 'host', path: `/hosts/${uuid(102)}`, ready: 'Bricks' },
+  { name: 'host', path: host, ready: 'Bricks' },
   { name: 'storage', path: '/storage', ready: 'data' },
   { name: 'images', path: '/storage/images', ready: 'Storage' },
   { name: 'events', path: '/events', ready: 'Today' },
@@ -61,7 +65,7 @@ const screens: Screen[] = [
     ready: 'host1',
     open: async (page) => {
       await page.getByRole('button', { name: 'Add host' }).click();
-      await page.getByRole('button', { name: 'Add trefoil-9f2c' }).click();
+      await page.getByRole('button', { name: 'Add trefoil-8f3a' }).click();
       await page.getByLabel('Code').fill('7k3mp9');
     },
   },
@@ -89,15 +93,18 @@ const screens: Screen[] = [
 /** Sentences about what is wrong; none when all is well. */
 export async function problemsOfAllScreens(
   browser: Browser,
-  url: string,
+  target: Target,
   width: Look['width'],
 ): Promise<string[]> {
   mkdirSync(pictures, { recursive: true });
   const { page, errors, close } = await openPage(browser, { theme: 'light', width });
+  await target.logIn(page);
+  const vm = `/vms/${await target.vmId('db01')}`;
+  const host = `/hosts/${await target.hostId('host2')}`;
   const problems: string[] = [];
-  for (const screen of screens) {
+  for (const screen of screensOf(vm, host)) {
     await page.emulateMedia({ colorScheme: 'light' });
-    await page.goto(url + screen.path);
+    await page.goto(target.url + screen.path);
     await heading(page, screen.ready).first().waitFor();
     await screen.open?.(page);
     await page.evaluate(() => document.fonts.ready);

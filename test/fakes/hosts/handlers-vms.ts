@@ -143,7 +143,7 @@ export const vmHandlers: Pick<Handlers, Names> = {
     await takes(world, 50);
     if (body.action === 'shutdown') {
       vm.power = 'off';
-      end(world, host, vm, shutdownMs, 'shut down');
+      end(world, host, vm, shutdownMs, 'Its guest shut down.');
     } else if (body.action === 'stop') {
       vm.power = 'off';
       end(world, host, vm, 50, 'stopped');
