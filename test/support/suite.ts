@@ -43,16 +43,15 @@ export function suite(title: string, defaults: { deadlineMs: number } = { deadli
   const around =
     (body: TestBody): TestBody =>
     async (context) => {
-      let failure: unknown;
-      const note = (error: unknown) => void (failure ??= error);
+      const thrown: unknown[] = [];
       try {
         for (const before of befores) await before();
         await body(context);
       } catch (error) {
-        note(error);
+        thrown.push(error);
       }
-      for (const after of afters) await (async () => after())().catch(note);
-      if (failure !== undefined) throw failure;
+      for (const after of afters) await (async () => after())().catch((error) => thrown.push(error));
+      if (thrown.length > 0) throw thrown[0];
     };
   const add = (name: string, second: TestBody | { deadlineMs: number }, third?: TestBody) => {
     const body = typeof second === 'function' ? second : third;
