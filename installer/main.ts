@@ -14,6 +14,7 @@ import type { ImageSource } from './preflight/model.ts';
 import { stateDirectory } from './preflight/questions.ts';
 import type { FormationEnv } from './run/env.ts';
 
+const graceMs = 3_000;
 const productDirectory = '/usr/lib/trefoil';
 const imageName = /^(?<name>[A-Za-z0-9][A-Za-z0-9._-]*)\.(?<format>qcow2|raw)$/;
 
@@ -65,16 +66,20 @@ async function main(): Promise<number> {
   const report = 'json' in command && command.json ? jsonReport(terminal) : text;
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () =>
-      stop.abort(
-        new AppError({
-          code: 'formation.stopped',
-          family: 'unavailable',
-          message: 'Stopped by request.',
-          remedy: 'Start it again to go on.',
-        }),
-      ),
-    );
+    process.once(signal, () => {
+      const stopped = new AppError({
+        code: 'formation.stopped',
+        family: 'unavailable',
+        message: 'Stopped by request.',
+        remedy: 'Start it again to go on.',
+      });
+      stop.abort(stopped);
+      // A host may take its time to answer; to be ended anywhere is what the journal is for.
+      setTimeout(() => {
+        report.error(stopped);
+        exit(1);
+      }, graceMs).unref();
+    });
   const formation: FormationEnv = {
     now: () => new Date(),
     monotonic: () => performance.now(),
