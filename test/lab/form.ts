@@ -27,8 +27,13 @@ export async function waitForBanners(lab: Lab, deadlineMs = 120_000): Promise<Ba
   );
 }
 
-/** What a person would have typed: the codes off the screens, the addresses, and little else. */
-export function labAnswers(plan: LabPlan, banners: readonly Banner[], password: string): AnswersInput {
+/** What a person would have typed on a host (the first): the codes off the screens, the addresses, and little else. */
+export function labAnswers(
+  plan: LabPlan,
+  banners: readonly Pick<Banner, 'pairingCode'>[],
+  password: string,
+  here = plan.hosts[0]?.name,
+): AnswersInput {
   return {
     cluster: { name: 'Lab' },
     admin: { name: 'admin', password },
@@ -36,8 +41,8 @@ export function labAnswers(plan: LabPlan, banners: readonly Banner[], password: 
       const pairingCode = banners[index]?.pairingCode;
       return {
         name: host.name,
-        find: index === 0 ? 'this' : { address: host.address },
-        ...(index === 0 || pairingCode === undefined ? {} : { pairingCode }),
+        find: host.name === here ? 'this' : { address: host.address },
+        ...(host.name === here || pairingCode === undefined ? {} : { pairingCode }),
         storage: { address: host.storageAddress },
       };
     }),
