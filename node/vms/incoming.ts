@@ -135,7 +135,12 @@ export function makeIncoming(env: IncomingEnv): Incoming {
 
   return {
     expect: (id, hostId, wanted) => book.inTurn(id, () => expect(id, hostId, wanted)),
-    forget: (id, hostId) => book.inTurn(id, () => forget(id, hostId)),
+    forget: (id, hostId) =>
+      book.inTurn(id, async () => {
+        // What libvirt has here is not known: a promise now could be a lie.
+        if (book.knowledge() !== 'present') throw notReady();
+        await forget(id, hostId);
+      }),
     libvirtTunnel: async (hostId) => {
       const entry = book.all().find((one) => isExpected(one, hostId));
       if (entry === undefined) throw notExpected();

@@ -247,6 +247,93 @@ test('the target falls silent at the worst moment: nothing goes on until it has 
   assert.is(source.told(id), 'off starting running migrating-out paused migrating-out gone');
 });
 
+/** The source's agent dies and is started again: the same host, libvirt and disk. */
+async function restarted(source: FakeRoom): Promise<FakeRoom> {
+  const again = await openFakeRoom({ disk: source.disk, world: source.world, hostId: source.hostId });
+  open.push(again);
+  for (const [hostId, other] of source.others) {
+    again.others.set(hostId, other);
+    other.others.set(source.hostId, again);
+  }
+  return again;
+}
+/** The source stands still, the target is silent, the move has been given up. */
+async function unsettledMove(source: FakeRoom, target: FakeRoom, how: 'arrived' | 'lost'): Promise<void> {
+  failing(source, 'End of file while reading data', () => {
+    standStill(source);
+    if (how === 'arrived') arrive(source, target, id);
+    source.wayFaults.set('DELETE incoming', { error: silence(), when: 'before', times: 100 });
+  });
+  const begun = await begin(source, target);
+  await eventually('it gives up', async () => {
+    await source.time.advance(30_000);
+    return source.tasks.get(begun.id).state !== 'running';
+  });
+}
+
+test('a move that nobody knows the end of is settled by the next agent: it is there', async () => {
+  const { source, target } = await pair();
+  await unsettledMove(source, target, 'arrived');
+  assert.is(source.disk.get(id)?.movingTo?.hostId, target.hostId);
+  const again = await restarted(source);
+  again.wayFaults.set('DELETE incoming', { error: silence(), when: 'before', times: 1 });
+  await driven(again, again.migrate.tick());
+  assert.is(stateOn(again), 'paused', 'the other host is still silent');
+  await driven(again, again.migrate.tick());
+  assert.is(again.book.find(id), undefined);
+  assert.is(again.world.domains.has(id), false);
+  assert.is(stateOn(target), 'running');
+  assert.equal([...again.disk.keys()], []);
+  assert.ok(again.notices().includes('vm.move-settled'));
+});
+
+test('... or it is not: then it goes on where it was', async () => {
+  const { source, target } = await pair();
+  await unsettledMove(source, target, 'lost');
+  const again = await restarted(source);
+  await driven(again, again.migrate.tick());
+  await eventually('it goes on', () => stateOn(again) === 'running');
+  assert.is(again.world.domains.get(id)?.state, 1);
+  await eventually('kept', () => again.disk.get(id)?.movingTo === undefined);
+  assert.is(target.book.find(id), undefined);
+});
+
+test('the agent dies amid a move: one that runs on is looked at twice, one that is gone is asked for', async () => {
+  const { source, target } = await pair();
+  source.libvirt.faults.perform3 = { kind: 'silence' };
+  await begin(source, target);
+  await eventually('libvirt was asked', () => source.libvirt.calls.includes('perform3'));
+  const again = await restarted(source);
+  await driven(again, again.migrate.tick());
+  assert.ok(again.disk.get(id)?.movingTo, 'once is too early to be sure');
+  await driven(again, again.migrate.tick());
+  await eventually('kept', () => again.disk.get(id)?.movingTo === undefined);
+  assert.is(stateOn(again), 'running');
+
+  again.libvirt.faults.perform3 = { kind: 'silence' };
+  await begin(again, target);
+  await eventually('libvirt was asked', () => again.libvirt.calls.includes('perform3'));
+  arrive(again, target, id);
+  again.world.stop(id, 'migrated');
+  const third = await restarted(again);
+  third.wayFaults.set('DELETE incoming', { error: silence(), when: 'before', times: 1 });
+  await driven(third, third.migrate.tick());
+  assert.is(stateOn(third), 'off');
+  assert.is(await codeOf(third.vms.put(id, { ...vm, generation: 9 })), 'vm.migrating');
+  await driven(third, third.migrate.tick());
+  assert.is(third.book.find(id), undefined);
+  assert.is(stateOn(target), 'running');
+});
+
+test('who does not know yet what its libvirt has promises nothing', async () => {
+  const { source, target } = await pair();
+  await target.incoming.expect(id, source.hostId, expectation());
+  target.book.know('not-yet');
+  assert.is(await codeOf(target.incoming.forget(id, source.hostId)), 'libvirt.not-ready');
+  target.book.know('present');
+  assert.is(await codeOf(target.incoming.forget(id, source.hostId)), 'no error');
+});
+
 test('it ends while it moves: off, on its own host', async () => {
   const { source, target } = await pair();
   failing(source, 'domain is not running', () => source.world.stop(id, 'shutdown'));

@@ -8,7 +8,8 @@
  * Ground rules:
  * - the VM runs on one host only. libvirt and QEMU see to that; what they leave open (the answer of the last step was
  *   lost) is settled by asking the target, and until it has answered nothing is let go on here;
- * - a crash of this agent ends the tunnels: libvirt gives the move up and the VM stays here.
+ * - a crash of this agent ends the tunnels: libvirt gives the move up and the VM stays here. The record says where it was
+ *   going (`movingTo`) until that is settled, so that the next agent asks.
  */
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock/clock.ts';
@@ -53,7 +54,7 @@ export type MigrateEnv = {
 export type Migrate = {
   start(id: string, request: VmMigrateRequest): Promise<Task>;
   completed(id: VmId, numbers: ParamReader): void;
-  /** VMs that stand still because their target fell silent: it is asked again */
+  /** VMs of which nobody knows how their move ended (the target fell silent, or this agent was restarted): asks again */
   tick(): Promise<void>;
 };
 
@@ -69,7 +70,8 @@ export function makeMigrate(env: MigrateEnv): Migrate {
   const numbersOf = new Map<VmId, ParamReader>();
   /** what is still to be told to the target of a move that failed; a next move must not be taken back by it */
   const telling = new Map<VmId, { stop: AbortController; over: Promise<void> }>();
-  const unsettled = new Map<VmId, Move & { to: string }>();
+  /** seen running here after this agent was restarted amid their move: once is too early to be sure */
+  const seenRunning = new Set<VmId>();
 
   const begin = (entry: Entry, to: string): DomainRef => {
     const { name } = entry.record.spec;
@@ -152,7 +154,7 @@ export function makeMigrate(env: MigrateEnv): Migrate {
     }
   };
 
-  const left = async (move: Move, to: string): Promise<void> => {
+  const left = async (move: Pick<Move, 'entry' | 'peer'>, to: string): Promise<void> => {
     const { entry, peer } = move;
     const history = await env.serialLog(entry.id);
     await book.inTurn(entry.id, () => book.remove(entry, `It moved to ${to}.`));
@@ -162,7 +164,7 @@ export function makeMigrate(env: MigrateEnv): Migrate {
       .catch((error) => log.error('the serial log stays behind', error, { vm: entry.id }));
   };
 
-  const tell = ({ entry, peer }: Move) => {
+  const tell = ({ entry, peer }: Pick<Move, 'entry' | 'peer'>) => {
     const stop = new AbortController();
     const over = tellTarget(env, { entry, peer, giveUp: stop.signal });
     telling.set(entry.id, { stop, over });
@@ -172,6 +174,20 @@ export function makeMigrate(env: MigrateEnv): Migrate {
     before?.stop.abort();
     await before?.over;
     telling.delete(id);
+  };
+
+  /** On disk before libvirt is told. */
+  const keep = async ({ entry, request }: Move, to: string): Promise<void> => {
+    const movingTo = { hostId: request.targetHostId, address: request.targetAddress, name: to };
+    book.change(entry, { record: { ...entry.record, movingTo } });
+    await book.save(entry);
+  };
+  const settled = (entry: Entry): void => {
+    seenRunning.delete(entry.id);
+    const { movingTo, ...record } = entry.record;
+    if (movingTo === undefined) return;
+    book.change(entry, { record });
+    book.save(entry).catch((error) => log.error('the end of a move is not kept', error, { vm: entry.id }));
   };
 
   const work = async (move: Move, handle: TaskHandle): Promise<Record<string, unknown>> => {
@@ -184,13 +200,14 @@ export function makeMigrate(env: MigrateEnv): Migrate {
         await untilTold(entry.id);
         to = await announce(move, handle.signal);
         book.change(entry, { doing: { kind: 'moving-out', to } });
+        await keep(move, to);
         handle.progress(0, `moves to ${to}`);
         await perform(move, handle);
       } catch (failure) {
         log.error('a move did not succeed', failure, { vm: entry.id, to });
         const settlement = await settle(env, move);
         if (settlement === 'stayed') tell(move);
-        if (settlement === 'unsettled') unsettled.set(entry.id, { ...move, to });
+        if (settlement === 'stayed' || settlement === 'ended') settled(entry);
         if (settlement !== 'moved') throw told(entry, to, settlement, failure, handle.signal);
       }
       await left(move, to);
@@ -248,14 +265,22 @@ export function makeMigrate(env: MigrateEnv): Migrate {
       if (running.has(id)) numbersOf.set(id, numbers);
     },
     tick: async () => {
-      for (const [id, move] of unsettled) {
-        const { entry, to } = move;
-        const stands = entry.sight?.state === 'paused' && entry.doing.kind === 'nothing';
-        const settlement = stands ? await settle(env, move, [0]) : 'ended';
+      if (book.knowledge() !== 'present') return;
+      for (const entry of book.all()) {
+        const { movingTo, spec } = entry.record;
+        if (movingTo === undefined || running.has(entry.id)) continue;
+        const stays = entry.sight?.state === 'running' || entry.sight?.state === 'blocked';
+        if (stays && !seenRunning.has(entry.id)) {
+          seenRunning.add(entry.id);
+          continue;
+        }
+        const move = { entry, peer: env.peer(movingTo) };
+        const settlement = await settle(env, move, [0]);
         if (settlement === 'unsettled') continue;
-        unsettled.delete(id);
-        if (settlement === 'moved') await left(move, to);
-        env.notice('info', 'vm.move-settled', `${entry.record.spec.name}: ${endedHow[settlement]}`);
+        if (settlement === 'moved') await left(move, movingTo.name);
+        else settled(entry);
+        if (settlement === 'stayed') tell(move);
+        env.notice('info', 'vm.move-settled', `${spec.name}: ${endedHow[settlement]}`);
       }
     },
   };

@@ -22,14 +22,14 @@ export type Settlement =
   | 'moved'
   /** it has ended: crashed, or was stopped meanwhile */
   | 'ended'
-  /** it stands still here, and the target does not say whether it has it */
+  /** it stands still here, or is gone, and the target does not say whether it has it */
   | 'unsettled';
 
 export const endedHow: Record<Settlement, string> = {
   stayed: 'It still runs where it was.',
   moved: 'It runs there now.',
   ended: 'It has ended meanwhile.',
-  unsettled: 'It stands still where it was until the other host answers.',
+  unsettled: 'It does not go on until the other host has said whether it has it.',
 };
 
 export type Lost = { entry: Entry; peer: Peer; giveUp?: AbortSignal };
@@ -117,7 +117,7 @@ export async function settle(
   if (here === undefined) {
     book.ended(entry, endingOf(entry));
     free();
-    return 'ended';
+    return word === 'silent' ? 'unsettled' : 'ended';
   }
   if (word === 'nothing' && here.sight.reason === 'migrating') {
     await libvirt.resume(here.ref);

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { z } from 'zod';
 import { AppError } from '../contract/error.ts';
-import { generationSchema, type VmId, vmIdSchema } from '../contract/ids.ts';
+import { generationSchema, hostIdSchema, type VmId, vmIdSchema } from '../contract/ids.ts';
 import { vmPowerSchema, vmSpecSchema } from '../contract/vms.ts';
 import { readIfThere, removeFileDurably, writeFileAtomic } from '../files/atomic.ts';
 
@@ -21,6 +21,8 @@ export const vmRecordSchema = z.object({
   ]),
   /** it was announced by that host and has not arrived yet: without a domain this record is nothing */
   expectedFrom: z.string().optional(),
+  /** it is being moved to that host, or nobody knows yet how that ended; gone when it is settled */
+  movingTo: z.object({ hostId: hostIdSchema, address: z.string(), name: z.string() }).optional(),
 });
 export type VmRecord = z.infer<typeof vmRecordSchema>;
 

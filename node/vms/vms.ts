@@ -107,6 +107,9 @@ export function makeVms(env: VmsEnv): Vms {
     if (present !== undefined) refuseOlder(present.record, wanted);
     if (present?.doing.kind === 'moving-in' || present?.doing.kind === 'moving-out')
       throw isMoving(present.record.spec.name);
+    // It may run where it was going; that host is asked again and again.
+    if (present?.record.movingTo !== undefined && wanted.power === 'running' && !book.isAlive(present))
+      throw isMoving(present.record.spec.name);
     const { generation, power, spec } = wanted;
     const entry =
       present ??
