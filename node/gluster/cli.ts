@@ -45,6 +45,16 @@ export function readAnswer(stdout: string, stderr: string): Record<string, unkno
   throw refused(answer.opErrstr, Number(answer.opErrno));
 }
 
+/** The few commands that speak no XML say "... has been successful". */
+export function readSentence(stdout: string, stderr: string): void {
+  if (/ha(s|ve) been successful/.test(stdout)) return;
+  const said = `${stderr}\n${stdout}`.trim();
+  if (/is gluster daemon is operational|check if gluster daemon/i.test(said)) throw daemonDown();
+  if (said === '') throw unreadable('gluster', 'nothing was said');
+  const sentence = said.split('\n').join(' ');
+  throw isBusy(said) ? busy(sentence) : refused(sentence, undefined);
+}
+
 const isBusy = (text: string): boolean =>
   /another transaction is in progress|locking failed|please try again after some ?time/i.test(text);
 
@@ -87,10 +97,13 @@ export const refusalOf = (error: unknown): string | undefined =>
 export type Cli = {
   /** one command that takes the cluster's lock; one at a time, again while Gluster is busy */
   command(words: readonly string[]): Promise<Record<string, unknown>>;
+  /** the same for the few that answer with a sentence */
+  order(words: readonly string[]): Promise<void>;
   /** heal questions go through a client of their own and take no lock; they may be slow while a brick is away */
   ask(words: readonly string[]): Promise<Record<string, unknown>>;
 };
 
+const commandMs = 120_000;
 const anyExit = Array.from({ length: 255 }, (_, index) => index + 1);
 const busyPausesMs = [300, 600, 1_200, 2_400, 5_000, 5_000, 10_000, 10_000, 20_000];
 
@@ -99,24 +112,23 @@ const busyPausesMs = [300, 600, 1_200, 2_400, 5_000, 5_000, 10_000, 10_000, 20_0
  * holds one lock for the whole cluster: commands of this process wait for each other, those of other hosts show as busy.
  */
 export function makeCli(env: CliEnv): Cli {
+  const run = (words: readonly string[], timeoutMs: number) =>
+    env.run(['gluster', '--mode=script', ...words], { timeoutMs, okExitCodes: anyExit });
   const once = async (words: readonly string[], timeoutMs: number) => {
-    const { stdout, stderr } = await env.run(['gluster', '--mode=script', '--xml', ...words], {
-      timeoutMs,
-      okExitCodes: anyExit,
-    });
+    const { stdout, stderr } = await run(['--xml', ...words], timeoutMs);
     return readAnswer(stdout, stderr);
   };
-  const patiently = async (words: readonly string[]) => {
+  const patiently = async <T>(words: readonly string[], work: () => Promise<T>): Promise<T> => {
     for (const pauseMs of busyPausesMs) {
       try {
-        return await once(words, 120_000);
+        return await work();
       } catch (error) {
         if (!(error instanceof AppError) || error.code !== 'gluster.busy') throw error;
         env.log.info('gluster is busy, waiting', { words: words.slice(0, 3), pauseMs });
         await env.clock.sleep(pauseMs);
       }
     }
-    return once(words, 120_000);
+    return work();
   };
   const lane = () => {
     let last: Promise<unknown> = Promise.resolve();
@@ -129,7 +141,14 @@ export function makeCli(env: CliEnv): Cli {
   const commands = lane();
   const questions = lane();
   return {
-    command: (words) => commands(() => patiently(words)),
+    command: (words) => commands(() => patiently(words, () => once(words, commandMs))),
+    order: (words) =>
+      commands(() =>
+        patiently(words, async () => {
+          const { stdout, stderr } = await run(words, commandMs);
+          readSentence(stdout, stderr);
+        }),
+      ),
     ask: (words) => questions(() => once(words, 30_000)),
   };
 }

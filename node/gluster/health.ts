@@ -1,19 +1,27 @@
 import type { VolumeState } from '../contract/storage.ts';
+import type { OwnBrick, SelfHealLink } from './own.ts';
 import type { ClientLink, HealCount, VolumeInfo, VolumeProcesses } from './parse.ts';
 
 /** All that one host can see of one volume; undefined: it could not be seen this time. */
 export type VolumeView = {
   info: VolumeInfo;
-  processes: VolumeProcesses | undefined;
-  heal: HealCount[] | undefined;
+  /** the bricks that are on this host */
+  own: OwnBrick[];
   /** this host's mount; `links` undefined when it does not answer */
   mount: { state: 'mounted' | 'stale' | 'not-mounted'; links: ClientLink[] | undefined };
+  /** by a fresh client of its own */
+  heal: HealCount[] | undefined;
+  /** what this host's self-heal daemon is connected to */
+  selfHeal: SelfHealLink[] | undefined;
+  /** what glusterd believes; asked only when the others say nothing */
+  processes: VolumeProcesses | undefined;
 };
 
 export type BrickHealth = {
   address: string;
   path: string;
-  online: boolean;
+  /** undefined: nobody could say */
+  online: boolean | undefined;
   connectedHere: boolean | undefined;
   healPending: number | undefined;
 };
@@ -44,10 +52,21 @@ export function bricksOf(view: VolumeView): BrickHealth[] {
   return view.info.bricks.map((brick) => ({
     address: brick.address,
     path: brick.path,
-    online: view.processes?.bricks.find((one) => same(one, brick))?.online ?? false,
+    online: isOnline(view, brick),
     connectedHere: view.mount.links?.find((one) => same(one, brick))?.connected,
     healPending: view.heal?.find((one) => same(one, brick))?.pending,
   }));
+}
+
+/** Whoever is connected to it proves it; for one's own, the process does. */
+function isOnline(view: VolumeView, brick: { address: string; path: string }): boolean | undefined {
+  if (view.own.find((one) => same(one, brick))?.alive === false) return false;
+  if (view.mount.links?.find((one) => same(one, brick))?.connected === true) return true;
+  return (
+    view.heal?.find((one) => same(one, brick))?.connected ??
+    view.processes?.bricks.find((one) => same(one, brick))?.online ??
+    view.own.find((one) => same(one, brick))?.alive
+  );
 }
 
 /** Bricks in their replica sets, in the volume's order. */
@@ -62,8 +81,8 @@ function setsOf(view: VolumeView, bricks: readonly BrickHealth[]): BrickHealth[]
 const quorum = (size: number) => Math.floor(size / 2) + 1;
 
 /**
- * One state and one sentence for a volume as this host sees it. `volume status` alone is never enough for "healthy": it
- * says online while a mount has lost a brick. Healthy = every brick online, this host's mount connected to each of
+ * One state and one sentence for a volume as this host sees it. What glusterd says is never enough for "healthy": it
+ * says online while a mount has lost a brick. A brick of which nobody could say anything counts as away. Healthy = every brick online, this host's mount connected to each of
  * them, nothing to heal, no split-brain.
  */
 export function judge(view: VolumeView): Health {
@@ -90,7 +109,8 @@ export function judge(view: VolumeView): Health {
       'split-brain',
       `${things(splitBrain ?? 0, 'file differs', 'files differ')} between the hosts, and no copy is known to be the right one.`,
     );
-  if (view.processes === undefined) return verdict('unknown', 'Gluster did not say how the volume is.');
+  if (bricks.every((brick) => brick.online === undefined))
+    return verdict('unknown', 'Gluster did not say how the volume is.');
 
   const offline = bricks.filter((brick) => !brick.online);
   if (sets.some((set) => set.filter((brick) => brick.online).length < quorum(set.length)))

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../../test/support/suite.ts';
 import { AppError } from '../contract/error.ts';
-import { readAnswer } from './cli.ts';
+import { readAnswer, readSentence } from './cli.ts';
+import { brickPidFile, readSelfHealLinks } from './own.ts';
 import { readClientLinks, readHeal, readPeers, readProcesses, readVolumes } from './parse.ts';
 
 const test = suite('answers of the gluster command');
@@ -45,6 +46,23 @@ test('tells a refusal, a busy cluster and a daemon that is down apart', () => {
   );
   assert.is(
     codeOf(() => answer('heal-brick-down.xml')),
+    'command.unreadable',
+  );
+});
+
+test('commands that answer with a sentence', () => {
+  readSentence(captured('heal.xml'), '');
+  const down = 'Launching heal operation to perform index self heal on volume data has been unsuccessful:\n';
+  assert.is(
+    codeOf(() => readSentence('', `${down}Glusterd Syncop Mgmt brick op failed.`)),
+    'gluster.refused',
+  );
+  assert.is(
+    codeOf(() => readSentence('', 'Another transaction is in progress for data.')),
+    'gluster.busy',
+  );
+  assert.is(
+    codeOf(() => readSentence('', '')),
     'command.unreadable',
   );
 });
@@ -110,6 +128,25 @@ test("a mount's connections", () => {
   const links = readClientLinks(captured('meta.txt'));
   assert.equal(links[0], { address: '10.77.1.11', path: '/var/lib/trefoil/bricks/b/data', connected: true });
   assert.is(links.length, 3);
+});
+
+test("a self-heal daemon's connections, of the volume that is asked for", () => {
+  const dump = captured('shd.statedump');
+  assert.equal(
+    readSelfHealLinks(dump, 'data')
+      .map(({ client, connected }) => `${client} ${connected}`)
+      .sort(),
+    ['data-client-0 true', 'data-client-1 true', 'data-client-2 true'],
+  );
+  assert.equal(readSelfHealLinks(dump.replace('connected=1', 'connected=0'), 'data')[0]?.connected, false);
+  assert.equal(readSelfHealLinks(dump, 'engine'), []);
+});
+
+test("where glusterd keeps a brick's process id", () => {
+  assert.is(
+    brickPidFile('data', { address: '10.77.1.11', path: '/var/lib/trefoil/bricks/b/data' }),
+    '/var/run/gluster/vols/data/10.77.1.11-var-lib-trefoil-bricks-b-data.pid',
+  );
 });
 
 test.run();

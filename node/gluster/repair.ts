@@ -1,40 +1,48 @@
 import type { Health, VolumeView } from './health.ts';
 
 /**
- * The two repairs for clients that stay disconnected from a brick that is back (see README, "The reconnect trap").
- * A pure decision over what was seen in turn; the watch in watch.ts feeds and applies it.
+ * What is mended without a person (see README): pure decisions over what was seen in turn; watch.ts feeds and applies
+ * them.
  *
- *   mount lost a brick that is online, for `lostForMs`           -> rebuild the graphs of all clients
- *   all online and connected, but what waits does not get less   -> restart the self-heal daemon of this host
+ *   a brick of this host has no process, for `deadForMs`          -> start it
+ *   the mount lost a brick that is up, for `lostForMs`            -> rebuild the graphs of all clients
+ *   all up and connected, but this host's self-heal daemon lost a
+ *   brick for `lostForMs`, or what waits does not get less        -> restart that daemon
+ *
+ * A repair that did not help is done again after a pause, each time twice as long.
  */
 export type RepairAction =
+  | { kind: 'start-bricks'; paths: string[] }
   | { kind: 'rebuild-graphs'; bricks: string[] }
-  | { kind: 'restart-self-heal'; pending: number };
+  | { kind: 'restart-self-heal'; pending: number; lost: number };
+export type RepairKind = RepairAction['kind'];
 
 export type RepairState = {
-  /** since when this mount misses a brick that is online */
-  lostSinceMs: number | undefined;
-  /** the least that was seen waiting since `stuckSinceMs` */
+  /** since when its trouble has been seen */
+  since: Partial<Record<RepairKind, number>>;
+  /** the least that was seen waiting since then */
   leastPending: number | undefined;
-  stuckSinceMs: number | undefined;
-  lastActionMs: number | undefined;
-  /** repairs in a row that did not help; each doubles the pause */
-  tries: number;
+  standstillSinceMs: number | undefined;
+  /** what was done since the volume was healthy last */
+  done: Partial<Record<RepairKind, { atMs: number; tries: number }>>;
+  /** the option whose change rebuilds graphs: another host may have just done it */
+  prefetch: string | undefined;
 };
 
 export const repairTimes = {
+  deadForMs: 5_000,
   lostForMs: 12_000,
-  stuckForMs: 60_000,
+  standstillMs: 60_000,
   pauseMs: 30_000,
   longestPauseMs: 600_000,
 } as const;
 
 export const freshRepair: RepairState = {
-  lostSinceMs: undefined,
+  since: {},
   leastPending: undefined,
-  stuckSinceMs: undefined,
-  lastActionMs: undefined,
-  tries: 0,
+  standstillSinceMs: undefined,
+  done: {},
+  prefetch: undefined,
 };
 
 export function decideRepair(
@@ -43,44 +51,75 @@ export function decideRepair(
 ): { state: RepairState; action: RepairAction | undefined } {
   const { view, health, nowMs } = seen;
   // What could not be seen is no reason to do anything.
-  if (!view.info.started || view.processes === undefined || view.mount.links === undefined)
-    return { state: before, action: undefined };
+  if (!view.info.started) return { state: before, action: undefined };
 
-  const lost = health.bricks.filter((brick) => brick.online && brick.connectedHere === false);
-  const allThere = health.bricks.every((brick) => brick.online && brick.connectedHere !== false);
+  const dead = view.own.filter(({ alive }) => !alive);
+  const lost = health.bricks.filter((brick) => brick.online === true && brick.connectedHere === false);
+  const silent = view.mount.state === 'mounted' && view.mount.links === undefined;
+  const allThere =
+    !silent && health.bricks.every((brick) => brick.online === true && brick.connectedHere !== false);
+  const unhealed = (view.selfHeal ?? []).filter(({ connected }) => !connected);
   const pending = allThere ? health.healPending : undefined;
+  const prefetch = view.info.options['performance.stat-prefetch'];
+  const rebuilt = before.prefetch !== prefetch;
+
+  const since = {
+    ...lasting('start-bricks', dead.length > 0, before, nowMs),
+    ...lasting('rebuild-graphs', lost.length > 0 && !rebuilt, before, nowMs),
+    ...lasting('restart-self-heal', allThere && unhealed.length > 0, before, nowMs),
+  };
   const state: RepairState = {
-    ...before,
-    lostSinceMs: lost.length > 0 ? (before.lostSinceMs ?? nowMs) : undefined,
-    ...stuckness(before, pending, nowMs),
-    ...(health.state === 'healthy' ? { tries: 0 } : {}),
+    since,
+    ...standstill(before, pending, nowMs),
+    done: health.state === 'healthy' && unhealed.length === 0 ? {} : before.done,
+    prefetch,
+  };
+  const lastsFor = (kind: RepairKind, ms: number): boolean => {
+    const start = since[kind];
+    return start !== undefined && nowMs - start >= ms && mayAgain(state, kind, nowMs);
   };
 
-  const pause = Math.min(repairTimes.longestPauseMs, repairTimes.pauseMs * 2 ** Math.max(0, state.tries - 1));
-  if (state.lastActionMs !== undefined && state.tries > 0 && nowMs - state.lastActionMs < pause)
-    return { state, action: undefined };
-  const acted = { ...state, lastActionMs: nowMs, tries: state.tries + 1 };
-
-  if (state.lostSinceMs !== undefined && nowMs - state.lostSinceMs >= repairTimes.lostForMs)
-    return {
-      state: { ...acted, lostSinceMs: undefined },
-      action: { kind: 'rebuild-graphs', bricks: lost.map((brick) => brick.address) },
-    };
-  if (
-    pending !== undefined &&
-    state.stuckSinceMs !== undefined &&
-    nowMs - state.stuckSinceMs >= repairTimes.stuckForMs
-  )
-    return {
-      state: { ...acted, stuckSinceMs: undefined, leastPending: undefined },
-      action: { kind: 'restart-self-heal', pending },
-    };
+  if (lastsFor('start-bricks', repairTimes.deadForMs))
+    return acted(state, { kind: 'start-bricks', paths: dead.map(({ path }) => path) }, nowMs);
+  if (lastsFor('rebuild-graphs', repairTimes.lostForMs))
+    return acted(state, { kind: 'rebuild-graphs', bricks: lost.map((brick) => brick.address) }, nowMs);
+  const stands =
+    state.standstillSinceMs !== undefined &&
+    nowMs - state.standstillSinceMs >= repairTimes.standstillMs &&
+    mayAgain(state, 'restart-self-heal', nowMs);
+  if (lastsFor('restart-self-heal', repairTimes.lostForMs) || stands)
+    return acted(
+      { ...state, leastPending: undefined, standstillSinceMs: undefined },
+      { kind: 'restart-self-heal', pending: pending ?? 0, lost: unhealed.length },
+      nowMs,
+    );
   return { state, action: undefined };
 }
 
-function stuckness(before: RepairState, pending: number | undefined, nowMs: number) {
-  if (pending === undefined || pending === 0) return { leastPending: undefined, stuckSinceMs: undefined };
+const lasting = (kind: RepairKind, troubled: boolean, before: RepairState, nowMs: number) =>
+  troubled ? { [kind]: before.since[kind] ?? nowMs } : {};
+
+function mayAgain({ done }: RepairState, kind: RepairKind, nowMs: number): boolean {
+  const last = done[kind];
+  if (last === undefined) return true;
+  return (
+    nowMs - last.atMs >= Math.min(repairTimes.longestPauseMs, repairTimes.pauseMs * 2 ** (last.tries - 1))
+  );
+}
+
+function acted(state: RepairState, action: RepairAction, nowMs: number) {
+  const tries = (state.done[action.kind]?.tries ?? 0) + 1;
+  const { [action.kind]: _, ...since } = state.since;
+  return {
+    state: { ...state, since, done: { ...state.done, [action.kind]: { atMs: nowMs, tries } } },
+    action,
+  };
+}
+
+function standstill(before: RepairState, pending: number | undefined, nowMs: number) {
+  if (pending === undefined || pending === 0)
+    return { leastPending: undefined, standstillSinceMs: undefined };
   if (before.leastPending === undefined || pending < before.leastPending)
-    return { leastPending: pending, stuckSinceMs: nowMs };
-  return { leastPending: before.leastPending, stuckSinceMs: before.stuckSinceMs ?? nowMs };
+    return { leastPending: pending, standstillSinceMs: nowMs };
+  return { leastPending: before.leastPending, standstillSinceMs: before.standstillSinceMs ?? nowMs };
 }

@@ -27,6 +27,17 @@ export async function findVolume(
   }
 }
 
+export async function requireVolume(env: Pick<VolumesEnv, 'cli'>, name: string): Promise<VolumeInfo> {
+  const found = await findVolume(env, name);
+  if (found === undefined)
+    throw new AppError({
+      code: 'volume.missing',
+      family: 'missing',
+      message: `There is no volume ${name}.`,
+    });
+  return found;
+}
+
 export async function listPeers(env: Pick<VolumesEnv, 'cli'>): Promise<Peer[]> {
   return readPeers(await env.cli.command(['peer', 'status']));
 }

@@ -52,8 +52,15 @@ export function wireStorage(
     accepted(join(mountsFolder, `${volume}.json`), mountPutSchema, `the mount of ${volume}`);
   const watch = makeWatch({
     ...volumes,
-    run,
     mounts,
+    own: {
+      run,
+      clock,
+      readText: (path) => readFile(path, 'utf8').catch(() => undefined),
+      list: (folder) => readdir(folder).catch(() => []),
+      remove: (path) => rm(path, { force: true }),
+      ownAddresses,
+    },
     mountPath,
     now,
     notice,

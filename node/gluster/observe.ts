@@ -1,0 +1,85 @@
+import type { Clock } from '../clock/clock.ts';
+import { AppError } from '../contract/error.ts';
+import type { Cli } from './cli.ts';
+import type { VolumeView } from './health.ts';
+import { clientLinks, type MountsEnv, mountSize, mountState } from './mounts.ts';
+import { type OwnEnv, ownBricks, type SelfHealLink, selfHealLinks } from './own.ts';
+import { type HealCount, readHeal, readProcesses, type VolumeInfo, type VolumeProcesses } from './parse.ts';
+
+export type ObserveEnv = {
+  cli: Cli;
+  clock: Clock;
+  mounts: MountsEnv;
+  own: OwnEnv;
+  mountPath(volume: string): string;
+};
+
+export type Observation = { view: VolumeView; size: { sizeMiB: number; freeMiB: number } };
+export type Observe = {
+  /** `calm`: the last look found all well, so the dear questions need not be asked each time */
+  look(info: VolumeInfo, calm: boolean): Promise<Observation>;
+  /** the next look asks everything */
+  forget(volume: string): void;
+};
+
+const calmMs = 120_000;
+
+/** What could not be seen is undefined, whatever the reason. */
+async function quietly<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * All that this host can see of a volume, the cheap things first: its own bricks, its own mount. What waits to be healed
+ * is asked by a client of its own, which also proves which bricks are up, and costs half a second of CPU: now and then
+ * while all is well, and at each look while it is not. glusterd, and with it the lock of the whole cluster, is asked
+ * only when neither a mount nor that client could say anything.
+ */
+export function makeObserve(env: ObserveEnv): Observe {
+  type Dear = { atMs: number; heal: HealCount[] | undefined; selfHeal: SelfHealLink[] | undefined };
+  const last = new Map<string, Dear>();
+
+  const ask = async (info: VolumeInfo): Promise<Dear> => ({
+    atMs: env.clock.now(),
+    heal: await quietly(async () =>
+      readHeal(await env.cli.ask(['volume', 'heal', info.name, 'info', 'summary'])),
+    ),
+    selfHeal: await quietly(() => selfHealLinks(env.own, info)),
+  });
+
+  const processesOf = (info: VolumeInfo): Promise<VolumeProcesses | undefined> =>
+    quietly(async () => readProcesses(await env.cli.command(['volume', 'status', info.name])).get(info.name));
+
+  return {
+    look: async (info, calm) => {
+      const path = env.mountPath(info.name);
+      const own = await ownBricks(env.own, info);
+      const state = (await quietly(() => mountState(env.mounts, path))) ?? 'stale';
+      const links =
+        state === 'mounted' ? await quietly(() => clientLinks(env.mounts, info.name, path)) : undefined;
+      const size = state === 'mounted' ? await quietly(() => mountSize(env.mounts, path)) : undefined;
+
+      const wellSoFar =
+        own.every(({ alive, waiting }) => alive && waiting === 0) &&
+        (links === undefined || links.every(({ connected }) => connected));
+      let dear = last.get(info.name);
+      if (!info.started || info.setSize === 1) dear = undefined;
+      else if (dear === undefined || !calm || !wellSoFar || env.clock.now() - dear.atMs >= calmMs) {
+        dear = await ask(info);
+        last.set(info.name, dear);
+      }
+      const blind = info.started && links === undefined && dear?.heal === undefined;
+      const processes = blind ? await processesOf(info) : undefined;
+      return {
+        view: { info, own, mount: { state, links }, heal: dear?.heal, selfHeal: dear?.selfHeal, processes },
+        size: size ?? { sizeMiB: 0, freeMiB: 0 },
+      };
+    },
+    forget: (volume) => void last.delete(volume),
+  };
+}
