@@ -14,7 +14,7 @@ import type { Database } from './db/database.ts';
 import { recordEvent } from './events/events.ts';
 import { eventRoutes } from './events/routes.ts';
 import type { NewEvent } from './events/store.ts';
-import { Hosts } from './hosts/hosts.ts';
+import { Hosts, type HostsPatience } from './hosts/hosts.ts';
 import { addHostJob } from './hosts/job-add.ts';
 import type { OpenLink } from './hosts/port.ts';
 import { hostRoutes } from './hosts/routes.ts';
@@ -55,6 +55,9 @@ export type EngineOptions = {
   log: Log;
   version: string;
   now?: () => Date;
+  /** shorter, cheaper: for tests that are about something else */
+  hostsPatience?: HostsPatience;
+  passwordCost?: number;
   /** tests look into each kind of job, or break it */
   wrapJobs?: (kinds: AnyJobKind[]) => AnyJobKind[];
 };
@@ -96,6 +99,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     log,
     now,
     sleep,
+    ...(options.hostsPatience === undefined ? {} : { patience: options.hostsPatience }),
     ...heed({
       changes,
       catalog,
@@ -174,7 +178,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     },
     options.wrapJobs?.(kinds) ?? kinds,
   );
-  const sessions = new Sessions({ db, now, limiter: makeLimiter(() => now().getTime()) });
+  const sessions = new Sessions({
+    db,
+    now,
+    limiter: makeLimiter(() => now().getTime()),
+    ...(options.passwordCost === undefined ? {} : { passwordCost: options.passwordCost }),
+  });
   const tickets = new Tickets(() => now().getTime());
 
   const status = (): EngineStatus => ({

@@ -61,13 +61,10 @@ export async function listEvents(
       ? undefined
       : ilike(events.message, `%${page.search.replaceAll(/[\\%_]/g, '\\$&')}%`);
   const older = page.before === undefined ? undefined : lt(events.id, page.before);
-  const rows = await db
-    .select()
-    .from(events)
-    .where(and(matches, older))
-    .orderBy(desc(events.id))
-    .limit(page.limit);
-  const [count] = await db.select({ total: sql<number>`count(*)::int` }).from(events).where(matches);
+  const [rows, [count]] = await Promise.all([
+    db.select().from(events).where(and(matches, older)).orderBy(desc(events.id)).limit(page.limit),
+    db.select({ total: sql<number>`count(*)::int` }).from(events).where(matches),
+  ]);
   return { items: rows.map(eventOf), total: count?.total ?? 0 };
 }
 

@@ -25,11 +25,17 @@ export type HostsEnv = {
   /** `vms`: those whose report may have changed with the state or the picture */
   onState(entry: HostEntry, vms: VmId[]): void;
   onChange(entry: HostEntry, change: Change): void;
+  /** shorter in tests */
+  patience?: HostsPatience;
+};
+export type HostsPatience = {
+  /** An agent that is restarted is back sooner; until then its host's VMs keep their last known state. */
+  graceMs: number;
+  /** between two tries to connect */
+  longestWaitMs: number;
 };
 
-/** An agent that is restarted is back sooner; until then its host's VMs keep their last known state. */
-const graceMs = 6_000;
-const longestWaitMs = 5_000;
+const usualPatience: HostsPatience = { graceMs: 6_000, longestWaitMs: 5_000 };
 const askMs = 5_000;
 
 /**
@@ -45,9 +51,11 @@ export class Hosts {
   readonly #entries = new Map<HostId, { entry: HostEntry; stop: AbortController; watching: Promise<void> }>();
 
   readonly #nudges = new Map<HostId, () => void>();
+  readonly #patience: HostsPatience;
 
   constructor(env: HostsEnv) {
     this.#env = env;
+    this.#patience = env.patience ?? usualPatience;
   }
 
   add(record: HostRecord): HostEntry {
@@ -132,7 +140,7 @@ export class Hosts {
         this.#lost(entry, asAppError(thrown, `watching the host ${entry.record.name}`));
       }
       await this.#pause(entry.record.id, waitMs, signal);
-      waitMs = Math.min(waitMs * 2, longestWaitMs);
+      waitMs = Math.min(waitMs * 2, this.#patience.longestWaitMs);
     }
   }
 
@@ -172,7 +180,7 @@ export class Hosts {
   #lost(entry: HostEntry, error: AppError): void {
     const silentMs = this.#env.now().getTime() - (entry.lastSeenAt?.getTime() ?? 0);
     const vms = [...(entry.picture?.vms.keys() ?? [])];
-    if (entry.state !== 'unreachable' && entry.lastSeenAt !== undefined && silentMs < graceMs)
+    if (entry.state !== 'unreachable' && entry.lastSeenAt !== undefined && silentMs < this.#patience.graceMs)
       this.#become(entry, 'connecting', 'The connection was lost; the engine is connecting again.', vms);
     else this.#become(entry, 'unreachable', error.message, vms);
   }

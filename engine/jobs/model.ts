@@ -29,6 +29,9 @@ export const jobRecordSchema = z.object({
   createdAt: z.date(),
   endedAt: z.date().nullable(),
 });
+/** What people are shown of a job is made of; `input` and `memory` are for its steps alone, and can be long. */
+export const jobSightSchema = jobRecordSchema.omit({ input: true, memory: true });
+export type JobSight = z.infer<typeof jobSightSchema>;
 export type StepRecord = z.infer<typeof stepRecordSchema>;
 export type JobRecord = z.infer<typeof jobRecordSchema>;
 
@@ -55,7 +58,7 @@ export type LiveProgress = { fraction: number | undefined; detail: string };
 /** Expected milliseconds of a step, learned or declared. */
 export type Expect = (kind: string, step: string) => number;
 
-export function canCancel(record: JobRecord, kind: AnyJobKind | undefined): boolean {
+export function canCancel(record: JobSight, kind: AnyJobKind | undefined): boolean {
   if (record.cancelRequested) return false;
   if (record.state === 'queued') return true;
   if (record.state !== 'running' || kind === undefined) return false;
@@ -65,7 +68,7 @@ export function canCancel(record: JobRecord, kind: AnyJobKind | undefined): bool
 
 /** 0..1 over all steps, by expected time, and the seconds that are left while it goes forward. */
 export function estimate(
-  record: JobRecord,
+  record: JobSight,
   live: LiveProgress | undefined,
   expect: Expect,
   now: number,
@@ -107,7 +110,7 @@ export function estimate(
 }
 
 export function jobView(
-  record: JobRecord,
+  record: JobSight,
   kind: AnyJobKind | undefined,
   live: LiveProgress | undefined,
   expect: Expect,

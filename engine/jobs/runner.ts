@@ -9,7 +9,15 @@ import type { Log } from '../log/log.ts';
 import { Durations } from './durations.ts';
 import { type ExecutePort, execute } from './execute.ts';
 import type { AnyJobKind } from './kind.ts';
-import { canCancel, freshSteps, type JobRecord, jobView, type LiveProgress, type NewJob } from './model.ts';
+import {
+  canCancel,
+  freshSteps,
+  type JobRecord,
+  type JobSight,
+  jobView,
+  type LiveProgress,
+  type NewJob,
+} from './model.ts';
 import {
   activeJobs,
   findJob,
@@ -382,7 +390,7 @@ export class Jobs {
     }
   }
 
-  #viewOf(record: JobRecord, live: LiveProgress | undefined): Job {
+  #viewOf(record: JobSight, live: LiveProgress | undefined): Job {
     return jobView(
       record,
       this.#kinds.get(record.kind),

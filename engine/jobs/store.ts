@@ -1,8 +1,8 @@
-import { and, asc, desc, eq, inArray, isNull, lt, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, inArray, isNull, lt, sql } from 'drizzle-orm';
 import type { JobId } from '../contract/common.ts';
 import type { Db } from '../db/database.ts';
 import { jobLocks, jobs } from '../db/schema.ts';
-import { type JobRecord, jobRecordSchema } from './model.ts';
+import { type JobRecord, type JobSight, jobRecordSchema, jobSightSchema } from './model.ts';
 
 type Tx = Db;
 const parse = (row: typeof jobs.$inferSelect): JobRecord => jobRecordSchema.parse(row);
@@ -58,16 +58,19 @@ export async function findJob(db: Db, id: JobId): Promise<JobRecord | undefined>
 export async function listJobs(
   db: Db,
   page: { before: number | undefined; limit: number; activeOnly: boolean },
-): Promise<{ items: JobRecord[]; total: number }> {
+): Promise<{ items: JobSight[]; total: number }> {
   const which = page.activeOnly ? isNull(jobs.endedAt) : undefined;
-  const rows = await db
-    .select()
-    .from(jobs)
-    .where(and(which, page.before === undefined ? undefined : lt(jobs.number, page.before)))
-    .orderBy(desc(jobs.number))
-    .limit(page.limit);
-  const [count] = await db.select({ total: sql<number>`count(*)::int` }).from(jobs).where(which);
-  return { items: rows.map(parse), total: count?.total ?? 0 };
+  const { input: _input, memory: _memory, ...shown } = getTableColumns(jobs);
+  const [rows, [count]] = await Promise.all([
+    db
+      .select(shown)
+      .from(jobs)
+      .where(and(which, page.before === undefined ? undefined : lt(jobs.number, page.before)))
+      .orderBy(desc(jobs.number))
+      .limit(page.limit),
+    db.select({ total: sql<number>`count(*)::int` }).from(jobs).where(which),
+  ]);
+  return { items: rows.map((row) => jobSightSchema.parse(row)), total: count?.total ?? 0 };
 }
 
 /** The newest that ended well, to learn from how long steps take. */

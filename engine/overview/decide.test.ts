@@ -102,6 +102,7 @@ test('VMs of the lost host need memory on the others', () => {
 
 test('while too little is known the answer is unknown, not no', () => {
   assert.match(why({ etcd: [] }), 'unknown');
+  assert.match(why({ etcd: facts().etcd.slice(0, 1) }), 'unknown');
   assert.match(why({ volumes: [] }), 'unknown');
   assert.match(why({ hosts: [host(1), host(2, { state: 'connecting' }), host(3)] }), 'unknown');
 });

@@ -95,13 +95,16 @@ const yes = (hosts: number): Answer => ({
   why: `Whichever of the ${hosts} hosts is lost, the others have all data, the majority, and memory for its VMs.`,
 });
 
-function storeSurvives({ etcd }: Facts): Answer | undefined {
+function storeSurvives({ etcd, hosts }: Facts): Answer | undefined {
   const members = etcd.filter(({ member }) => member);
-  if (members.length === 0)
-    return { answer: 'unknown', why: 'The hosts have not told yet how the cluster’s store is.' };
   const sick = members.find(({ healthy }) => !healthy);
   if (sick !== undefined)
     return { answer: 'no', why: `The cluster’s store (etcd) on ${sick.hostName} is not healthy.` };
+  // As long as one has not told, how many members there are is not known.
+  const told = new Set(etcd.map(({ hostName }) => hostName));
+  const silent = hosts.filter((host) => host.state === 'online' && !told.has(host.name));
+  if (members.length === 0 || silent.length > 0)
+    return { answer: 'unknown', why: 'The hosts have not all told yet how the cluster’s store is.' };
   const majority = Math.floor(members.length / 2) + 1;
   if (members.length - 1 >= majority) return undefined;
   return {

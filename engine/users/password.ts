@@ -28,17 +28,12 @@ function inTurn<T>(work: () => Promise<T>): Promise<T> {
   return mine;
 }
 
-export async function hashPassword(password: string): Promise<string> {
+/** `N` other than ours: only for tests that are about something else. */
+export async function hashPassword(password: string, N: number = current.N): Promise<string> {
+  const cost = { ...current, N };
   const salt = randomBytes(16);
-  const key = await inTurn(() => derive(password, salt, current, hashBytes));
-  return [
-    'scrypt',
-    current.N,
-    current.r,
-    current.p,
-    salt.toString('base64url'),
-    key.toString('base64url'),
-  ].join('$');
+  const key = await inTurn(() => derive(password, salt, cost, hashBytes));
+  return ['scrypt', cost.N, cost.r, cost.p, salt.toString('base64url'), key.toString('base64url')].join('$');
 }
 
 function parseHash(text: string): { cost: Cost; salt: Buffer; key: Buffer } | undefined {
@@ -54,15 +49,16 @@ function parseHash(text: string): { cost: Cost; salt: Buffer; key: Buffer } | un
 }
 
 /** Nobody's password: checked when there is no such user, so that the time an answer takes tells nothing. */
-const nobody = `scrypt$${current.N}$8$1$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+const nobody = (N: number) => `scrypt$${N}$8$1$${'A'.repeat(22)}$${'A'.repeat(43)}`;
 
 export async function checkPassword(
   password: string,
   stored: string | undefined,
+  N: number = current.N,
 ): Promise<{ right: boolean; weak: boolean }> {
-  const parsed = parseHash(stored ?? nobody);
+  const parsed = parseHash(stored ?? nobody(N));
   if (parsed === undefined) return { right: false, weak: false };
   const key = await inTurn(() => derive(password, parsed.salt, parsed.cost, parsed.key.length));
   const right = stored !== undefined && timingSafeEqual(key, parsed.key);
-  return { right, weak: parsed.cost.N < current.N };
+  return { right, weak: parsed.cost.N < N };
 }

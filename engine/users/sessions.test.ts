@@ -14,23 +14,25 @@ import { ensureUser, findUserByName } from './store.ts';
 
 const test = suite('users and sessions', { deadlineMs: 30_000 });
 const password = 'eleven blue herons';
+/** Of users that log in in a test that is not about what a password costs. */
+const cheap = 1024;
 const weakHash = 'scrypt$16384$8$1$c2FsdHNhbHRzYWx0c2FsdA$';
 let database: Database;
-let hash: string;
+let cheapHash: string;
 let nowMs = Date.parse('2026-01-01T00:00:00Z');
 const now = () => new Date(nowMs);
 
 test.before(async () => {
   database = await testDatabase();
-  hash = await hashPassword(password);
+  cheapHash = await hashPassword(password, cheap);
 });
 test.after(() => database.close());
 
-const fresh = async () => {
+const fresh = async (passwordCost: { passwordCost?: number } = { passwordCost: cheap }) => {
   await emptyDatabase(database);
   const id = userIdSchema.parse(randomUUID());
-  await ensureUser(database.db, { id, name: 'Admin', passwordHash: hash, createdAt: now() });
-  return new Sessions({ db: database.db, now, limiter: makeLimiter(() => nowMs) });
+  await ensureUser(database.db, { id, name: 'Admin', passwordHash: cheapHash, createdAt: now() });
+  return new Sessions({ db: database.db, now, limiter: makeLimiter(() => nowMs), ...passwordCost });
 };
 const login = (sessions: Sessions, parts: { name?: string; password?: string; address?: string } = {}) =>
   sessions.login(
@@ -39,7 +41,9 @@ const login = (sessions: Sessions, parts: { name?: string; password?: string; ad
   );
 
 test('a hash is as the contract says, is salted, and knows its password', async () => {
+  const hash = await hashPassword(password);
   passwordHashSchema.parse(hash);
+  assert.match(hash, /^scrypt\$65536\$8\$1\$/);
   assert.is.not(await hashPassword(password), hash);
   assert.equal(await checkPassword(password, hash), { right: true, weak: false });
   assert.is((await checkPassword('eleven blue heron', hash)).right, false);
@@ -144,7 +148,7 @@ test('a changed password ends all other sessions, not the own; the old one must 
 });
 
 test('a password that was hashed with less is hashed anew at its login', async () => {
-  const sessions = await fresh();
+  const sessions = await fresh({});
   const { scryptSync } = await import('node:crypto');
   const salt = Buffer.from('saltsaltsaltsalt');
   const key = scryptSync(password, salt, 32, { N: 16_384, r: 8, p: 1 });

@@ -16,7 +16,13 @@ import {
   touchSession,
 } from './store.ts';
 
-export type SessionsEnv = { db: Db; now(): Date; limiter: Limiter };
+export type SessionsEnv = {
+  db: Db;
+  now(): Date;
+  limiter: Limiter;
+  /** scrypt's N, when it is not the one of password.ts */
+  passwordCost?: number;
+};
 
 /** Ends after so long without use, and after so long in any case. */
 const idleMs = 8 * 60 * 60_000;
@@ -62,17 +68,17 @@ export class Sessions {
   }
 
   async login(login: Login, address: string): Promise<{ token: string; session: SessionRecord }> {
-    const { db, limiter, now } = this.#env;
+    const { db, limiter, now, passwordCost } = this.#env;
     const keys = [`name ${login.name.toLowerCase()}`, `address ${address}`];
     limiter.check(keys);
     // Counted before the slow check: tries that arrive together are counted together.
     limiter.failed(keys);
     const user = await this.#ask('looking up a user', () => findUserByName(db, login.name));
-    const { right, weak } = await checkPassword(login.password, user?.passwordHash);
+    const { right, weak } = await checkPassword(login.password, user?.passwordHash, passwordCost);
     if (!right || user === undefined) throw wrongLogin();
     limiter.succeeded(keys);
     if (weak) {
-      const better = await hashPassword(login.password);
+      const better = await hashPassword(login.password, passwordCost);
       await this.#ask('keeping a password', () => setPasswordHash(db, user.id, better));
     }
     const token = randomBytes(32).toString('base64url');
@@ -120,12 +126,12 @@ export class Sessions {
   }
 
   async changePassword(session: SessionRecord, change: PasswordChange, address: string): Promise<void> {
-    const { db, limiter } = this.#env;
+    const { db, limiter, passwordCost } = this.#env;
     const keys = [`name ${session.userName.toLowerCase()}`, `address ${address}`];
     limiter.check(keys);
     limiter.failed(keys);
     const user = await this.#ask('looking up a user', () => findUser(db, session.userId));
-    const { right } = await checkPassword(change.current, user?.passwordHash);
+    const { right } = await checkPassword(change.current, user?.passwordHash, passwordCost);
     if (!right)
       throw new AppError({
         code: 'password.wrong',
@@ -133,7 +139,7 @@ export class Sessions {
         message: 'The current password is not right.',
       });
     limiter.succeeded(keys);
-    const hash = await hashPassword(change.next);
+    const hash = await hashPassword(change.next, passwordCost);
     await this.#ask('keeping a password', async () => {
       await setPasswordHash(db, session.userId, hash);
       await deleteOtherSessions(db, session.userId, session.tokenHash);

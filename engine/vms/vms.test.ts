@@ -16,7 +16,9 @@ test.before(async () => {
 });
 test.beforeEach(async () => {
   await emptyDatabase(database);
-  engine = await testEngine(database, await formedHosts());
+  engine = await testEngine(database, await formedHosts(), {
+    hostsPatience: { graceMs: 500, longestWaitMs: 250 },
+  });
 });
 test.afterEach(() => engine.stop());
 test.after(() => database.close());

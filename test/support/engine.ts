@@ -6,6 +6,7 @@ import { type EngineClient, makeEngineClient, makeFetchSend } from '../../engine
 import type { EngineSeed } from '../../engine/contract/seed.ts';
 import type { Database } from '../../engine/db/database.ts';
 import { type Engine, startEngine } from '../../engine/engine.ts';
+import type { HostsPatience } from '../../engine/hosts/hosts.ts';
 import type { HostLink, OpenLink } from '../../engine/hosts/port.ts';
 import type { AnyJobKind } from '../../engine/jobs/kind.ts';
 import { type Log, silentLog } from '../../engine/log/log.ts';
@@ -23,6 +24,8 @@ import { makeTestCa, type TestCa } from './certificates.ts';
 import { eventually } from './eventually.ts';
 
 export const adminPassword = 'eleven blue herons';
+/** What a login costs is tested where logins are. */
+const passwordCost = 1024;
 let adminHash: Promise<string> | undefined;
 
 export type Formed = { world: FakeWorld; formed: FormedWorld; ca: TestCa };
@@ -161,7 +164,7 @@ export const memoryStore = (world: FakeWorld): ClusterStore => ({
 });
 
 export async function seedOf({ formed, ca }: Formed): Promise<EngineSeed> {
-  adminHash ??= hashPassword(adminPassword);
+  adminHash ??= hashPassword(adminPassword, passwordCost);
   return {
     format: 1,
     generation: 1,
@@ -203,6 +206,7 @@ export async function testEngine(
     log?: Log;
     wrapJobs?: (kinds: AnyJobKind[]) => AnyJobKind[];
     uiDirectory?: string;
+    hostsPatience?: HostsPatience;
     /** of a session that is there already: a login costs a moment */
     token?: string;
   } = {},
@@ -220,6 +224,8 @@ export async function testEngine(
     files: staticFiles(options.uiDirectory ?? '/nonexistent'),
     log: options.log ?? silentLog,
     version: '0.1.0',
+    passwordCost,
+    ...(options.hostsPatience === undefined ? {} : { hostsPatience: options.hostsPatience }),
     ...(options.wrapJobs === undefined ? {} : { wrapJobs: options.wrapJobs }),
   });
   const fetch = (async (url: string, init?: RequestInit) =>
