@@ -56,7 +56,9 @@ export function unwrap(value: unknown): unknown {
 
 /** The part of dbus-next that its types do not show: it tells nobody when the stream ends. */
 type WithStream = {
+  name: string | null;
   _connection: { stream: { on(event: 'close', listener: () => void): void; destroy(): void } };
+  _methodReturnHandlers: Record<string, unknown>;
 };
 
 export const connectBus: ConnectBus = (socketPath) =>
@@ -64,7 +66,8 @@ export const connectBus: ConnectBus = (socketPath) =>
     // `socket=` rather than `path=`: the latter looks for a native module first
     const bus = dbus.sessionBus({ busAddress: `unix:socket=${socketPath}` });
     // pinned version 0.10.2; the field is there in it
-    const { stream } = (bus as unknown as WithStream)._connection;
+    const inner = bus as unknown as WithStream;
+    const { stream } = inner._connection;
     let reason = 'the message bus closed the connection';
     const closed = new Promise<string>((over) => {
       bus.on('error', (error: unknown) => {
@@ -77,6 +80,13 @@ export const connectBus: ConnectBus = (socketPath) =>
         over(reason);
         reject(new Error(reason));
       });
+    });
+    // A bus that refuses us its first answer (it has too many clients): dbus-next would throw where nobody can catch it.
+    bus.on('message', (message) => {
+      if (inner.name !== null || message.type !== dbus.MessageType.ERROR) return;
+      if (message.replySerial !== null) delete inner._methodReturnHandlers[String(message.replySerial)];
+      reason = `the message bus refused: ${message.errorName} ${message.body.join(' ')}`.trim();
+      stream.destroy();
     });
     bus.on('connect', () =>
       resolve({

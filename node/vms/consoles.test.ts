@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { suite } from '../../test/support/suite.ts';
 import { AppError } from '../contract/error.ts';
 import { vmIdSchema } from '../contract/ids.ts';
 import { openTransport } from '../libvirt/handshake.ts';
-import { openSerial, openVnc, readConsoleLog } from './consoles.ts';
+import { openSerial, openVnc, readConsoleLog, sweepConsoleLogs } from './consoles.ts';
 import { hostPaths } from './paths.ts';
 
 const test = suite('consoles');
@@ -67,6 +67,21 @@ test('the newest bytes of the log, across the file that was begun last', async (
   assert.is(String(await readConsoleLog(paths(), id, 12)), 'newer lines\n');
   assert.is(String(await readConsoleLog(paths(), id, 18)), 'lines\nnewer lines\n');
   assert.is(String(await readConsoleLog(paths(), id, 1000)), 'older lines\nnewer lines\n');
+});
+
+test('logs of VMs that are gone are removed after a week, those of others never', async () => {
+  const folder = join(directory, 'swept');
+  mkdirSync(folder);
+  const other = 'aaaaaaaa-5f43-4f57-9d5e-0d8a6f6b7c10';
+  for (const name of [`${id}.log`, `${other}.log`, `${other}.log.0`, 'notes.txt'])
+    writeFileSync(join(folder, name), 'x');
+  const now = Date.now();
+  const sweep = (ms: number) => sweepConsoleLogs({ console: folder }, (one) => one === id, ms);
+  assert.equal(await sweep(now + 86_400_000), []);
+  utimesSync(join(folder, `${other}.log`), now / 1000 + 500_000, now / 1000 + 500_000);
+  assert.equal(await sweep(now + 8 * 86_400_000), [`${other}.log.0`]);
+  assert.equal(readdirSync(folder).sort(), [`${id}.log`, `${other}.log`, 'notes.txt'].sort());
+  assert.equal(await sweepConsoleLogs({ console: '/no/such' }, () => false, now), []);
 });
 
 test.run();

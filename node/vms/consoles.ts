@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { AppError } from '../contract/error.ts';
@@ -90,4 +90,26 @@ export async function forgetConsoleLog(paths: VmPaths, id: VmId): Promise<void> 
 /** What it wrote on the host that it came from, put before what it writes here. */
 export async function writeConsoleHistory(paths: VmPaths, id: VmId, history: Uint8Array): Promise<void> {
   await writeFileAtomic(`${consoleLog(paths, id)}.0`, history, { directoryMode: 0o711 });
+}
+
+/** A VM that was deleted, or moved away, may still be asked what it wrote last; after that long nobody does. */
+const keepMs = 7 * 24 * 3_600_000;
+
+/** Removes the logs of VMs that this host does not know, `keepMs` after they wrote last. */
+export async function sweepConsoleLogs(
+  paths: Pick<VmPaths, 'console'>,
+  isKnown: (id: string) => boolean,
+  nowMs: number,
+): Promise<string[]> {
+  const gone: string[] = [];
+  for (const name of await readdir(paths.console).catch(() => [])) {
+    const id = /^([0-9a-f-]{36})\.log(\.\d)?$/.exec(name)?.[1];
+    if (id === undefined || isKnown(id)) continue;
+    const path = `${paths.console}/${name}`;
+    const written = await stat(path).catch(() => undefined);
+    if (written === undefined || nowMs - written.mtimeMs < keepMs) continue;
+    await rm(path, { force: true });
+    gone.push(name);
+  }
+  return gone;
 }

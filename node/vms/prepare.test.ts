@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
@@ -7,6 +16,7 @@ import { suite } from '../../test/support/suite.ts';
 import { AppError } from '../contract/error.ts';
 import { vmSpecSchema } from '../contract/vms.ts';
 import { startFailure } from './failure.ts';
+import { removeNvramOf } from './nvram.ts';
 import { hostPaths } from './paths.ts';
 import { cleanUpVm, type PrepareEnv, prepareVm } from './prepare.ts';
 
@@ -76,6 +86,18 @@ test('firmware variables have a folder beside the first disk', async () => {
   await prepareVm(env, { ...spec, firmware: 'uefi' }, 'starts');
   assert.ok(existsSync(join(paths.volumes, 'data/nvram')));
   chmodSync(join(paths.volumes, 'data/nvram'), 0o711);
+});
+
+test('firmware variables go when the first disk of their VM does', async () => {
+  const uefi = { ...spec, firmware: 'uefi' as const };
+  await prepareVm(env, uefi, 'starts');
+  const variables = join(paths.volumes, 'data/nvram', `${uefi.id}.fd`);
+  writeFileSync(variables, 'x');
+  await removeNvramOf(paths, { volume: 'data', path: 'disks/another.qcow2' });
+  assert.ok(existsSync(variables));
+  await removeNvramOf(paths, { volume: 'data', path: uefi.disks[0]?.path ?? '' });
+  assert.equal(readdirSync(join(paths.volumes, 'data/nvram')), []);
+  await removeNvramOf(paths, { volume: 'no-such-volume', path: 'x' });
 });
 
 test('what QEMU says becomes a sentence for a person', () => {

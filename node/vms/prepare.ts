@@ -1,8 +1,9 @@
-import { chown, mkdir, stat } from 'node:fs/promises';
+import { chown, stat } from 'node:fs/promises';
 import { AppError } from '../contract/error.ts';
 import type { VmSpec } from '../contract/vms.ts';
 import { exists } from './disk-files.ts';
-import { nvramPath, onVolume, seedPath, type VmPaths } from './paths.ts';
+import { prepareNvram } from './nvram.ts';
+import { seedPath, type VmPaths } from './paths.ts';
 import { ensureCloudInitSeed, removeCloudInitSeed } from './seed.ts';
 import { requireMounted, resolveOnVolume, type VolumeEnv } from './volume-path.ts';
 
@@ -44,7 +45,7 @@ export async function prepareVm(env: PrepareEnv, spec: VmSpec, how: 'starts' | '
   await Promise.all([
     ...spec.disks.map((disk) => requireDisk(env, spec, disk)),
     prepareSeed(env, spec, how),
-    prepareNvram(env, spec),
+    prepareNvram(env.paths, spec),
   ]);
 }
 
@@ -62,14 +63,7 @@ async function prepareSeed(env: PrepareEnv, spec: VmSpec, how: 'starts' | 'arriv
   await ensureCloudInitSeed(env, { vmId: id, cloudInit, volume: seedVolume, owner: env.qemuUser });
 }
 
-async function prepareNvram(env: PrepareEnv, { id, firmware, disks }: VmSpec): Promise<void> {
-  const volume = disks[0]?.volume;
-  if (firmware !== 'uefi' || volume === undefined) return;
-  const path = onVolume(env.paths, volume, nvramPath(id));
-  await mkdir(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o711 });
-}
-
-/** What is made for a VM besides its disks. The firmware's variables stay: they belong to the disks. */
+/** What is made for a VM besides its disks. The firmware's variables go with its first disk (nvram.ts). */
 export async function cleanUpVm(env: PrepareEnv, { id, cloudInit, seedVolume }: VmSpec): Promise<void> {
   if (cloudInit === undefined || seedVolume === undefined) return;
   if (!(await env.isMounted(seedVolume))) return;

@@ -8,6 +8,7 @@ import type { Tasks } from '../tasks/registry.ts';
 import { type Accelerator, bootsWithKvm, makeAccelerator } from '../vms/accelerator.ts';
 import { makeDiskFiles } from '../vms/disk-files.ts';
 import { makeImages } from '../vms/images.ts';
+import { removeNvramOf } from '../vms/nvram.ts';
 import { putEngineSeed } from '../vms/seed.ts';
 import { systemVolumes } from '../vms/volume-path.ts';
 
@@ -59,6 +60,7 @@ export function wireFiles(env: FilesEnv): Files {
       putDiskFile: ({ body }) => disks.put(body),
       deleteDiskFile: async ({ body }) => {
         await disks.remove(body);
+        await removeNvramOf({ volumes: systemVolumes.volumesDirectory }, body);
         return undefined;
       },
       putEngineSeed: async ({ body }) => {

@@ -16,6 +16,7 @@ import {
   openSerial,
   openVnc,
   readConsoleLog,
+  sweepConsoleLogs,
   writeConsoleHistory,
 } from '../vms/consoles.ts';
 import { domainXml } from '../vms/domain-xml.ts';
@@ -204,6 +205,11 @@ export async function wireVms(base: Base, wiring: VmsWiring): Promise<WiredVms> 
           up: follow.up,
         },
       );
+      const isKnown = (id: string) => book.find(id) !== undefined;
+      every(base, 3_600_000, 'console logs', async () => {
+        const gone = await sweepConsoleLogs(paths, isKnown, now().getTime());
+        if (gone.length > 0) log.info('console logs of VMs that are gone were removed', { files: gone });
+      });
       let looking = false;
       every(base, 5_000, 'VMs', async () => {
         if (looking) return;
