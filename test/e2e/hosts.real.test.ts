@@ -57,7 +57,7 @@ test('with nothing to be found, it says what to do', async () => {
   await page.goto(`${target.url}/hosts`);
   await page.getByRole('button', { name: 'Add host' }).click();
   await page.getByText('Looking for new hosts…').waitFor();
-  await page.getByText('Boot the server from the Trefoil ISO').waitFor();
+  await page.getByText('Connect the new server to the same networks').waitFor();
 });
 
 test('a volume tells its state, its bricks and who sees them', async () => {

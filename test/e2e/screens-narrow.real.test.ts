@@ -3,7 +3,7 @@ import type { Browser } from 'playwright-core';
 import * as assert from 'uvu/assert';
 import { suite } from '../support/suite.ts';
 import { launchBrowser } from './support/browser.ts';
-import { problemsOfAllScreens } from './support/screens.ts';
+import { allDialogs, allScreens, problemsOf, troubledScreens } from './support/screens.ts';
 import { startTarget, type Target } from './support/target.ts';
 
 const test = suite('screens in the hand', { deadlineMs: 240_000 });
@@ -18,8 +18,19 @@ test.after(async () => {
   await target?.close();
 });
 
-test('look right and are accessible, light and dark', async () => {
-  assert.is((await problemsOfAllScreens(browser, target, 390)).join('\n'), '');
+test('screens look right and are accessible, light and dark', async () => {
+  assert.is((await problemsOf(browser, target, 390, allScreens)).join('\n'), '');
+});
+
+test('dialogs and menus too', async () => {
+  assert.is((await problemsOf(browser, target, 390, allDialogs)).join('\n'), '');
+});
+
+test('and while a host is lost', async () => {
+  const host = target.world.hosts.find(({ options }) => options.name === 'host2');
+  if (host === undefined) throw new Error('there is no host2');
+  host.powered = false;
+  assert.is((await problemsOf(browser, target, 390, troubledScreens)).join('\n'), '');
 });
 
 test.run();

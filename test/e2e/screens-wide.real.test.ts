@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { suite } from '../support/suite.ts';
 import { accessibilityProblems } from './support/axe.ts';
 import { launchBrowser, looks, openPage } from './support/browser.ts';
-import { pictures, problemsOfAllScreens } from './support/screens.ts';
+import { allDialogs, allScreens, pictures, problemsOf, troubledScreens } from './support/screens.ts';
 import { startTarget, type Target } from './support/target.ts';
 
 const test = suite('screens on a desk', { deadlineMs: 240_000 });
@@ -19,8 +19,12 @@ test.after(async () => {
   await target?.close();
 });
 
-test('look right and are accessible, light and dark', async () => {
-  assert.is((await problemsOfAllScreens(browser, target, 1280)).join('\n'), '');
+test('screens look right and are accessible, light and dark', async () => {
+  assert.is((await problemsOf(browser, target, 1280, allScreens)).join('\n'), '');
+});
+
+test('dialogs and menus too', async () => {
+  assert.is((await problemsOf(browser, target, 1280, allDialogs)).join('\n'), '');
 });
 
 test('the login page, and a wrong password', async () => {
@@ -35,6 +39,13 @@ test('the login page, and a wrong password', async () => {
     await page.screenshot({ path: `${pictures}/login-${look.theme}-${look.width}.png` });
     await close();
   }
+});
+
+test('and while a host is lost', async () => {
+  const host = target.world.hosts.find(({ options }) => options.name === 'host2');
+  if (host === undefined) throw new Error('there is no host2');
+  host.powered = false;
+  assert.is((await problemsOf(browser, target, 1280, troubledScreens)).join('\n'), '');
 });
 
 test.run();

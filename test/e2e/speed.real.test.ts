@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { clientOf } from '../fakes/hosts/dispatch.ts';
 import type { FakeHost } from '../fakes/hosts/model.ts';
 import { suite } from '../support/suite.ts';
+import { tell } from './support/bars.ts';
 import { launchBrowser, openPage } from './support/browser.ts';
 import { builtUi } from './support/built-ui.ts';
 import { startTarget, type Target } from './support/target.ts';
@@ -23,15 +24,13 @@ test.after(async () => {
 });
 const statusOn = (host: FakeHost, id: string) =>
   clientOf(target.world, host, 'engine').call('getVm', { params: { id } });
-/** two cores, without a graphics card, shared with what else is tested */
-const slack = 2;
 
 test('the first load needs at most 250 kB of script', async () => {
   const root = await builtUi();
   const html = readFileSync(join(root, 'index.html'), 'utf8');
   const first = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+\.js)"/g)].map((match) => match[1] ?? '');
   const bytes = first.reduce((sum, path) => sum + statSync(join(root, `${path}.gz`)).size, 0);
-  console.log(`first load: ${Math.round(bytes / 1000)} kB of script, compressed`);
+  tell('script of the first load, compressed', [bytes / 1000], 250, 'kB');
   assert.ok(first.length > 0 && bytes <= 250_000);
   assert.ok(
     readdirSync(join(root, 'assets')).some((name) => name.startsWith('rfb-')),
@@ -52,7 +51,7 @@ const firstRow = async (page: Page) => {
   return Number(await page.evaluate(() => document.documentElement.dataset['firstRow']));
 };
 
-test('cold within a second, warm within 300 ms', async () => {
+test('how long the page takes, cold and warm', async () => {
   const cold: number[] = [];
   const warm: number[] = [];
   for (let round = 0; round < 5; round += 1) {
@@ -65,13 +64,11 @@ test('cold within a second, warm within 300 ms', async () => {
     warm.push(await firstRow(page));
     await close();
   }
-  console.log(`300 VMs on the screen: cold ${cold.map(Math.round)} ms, warm ${warm.map(Math.round)} ms`);
-  // The machine that runs this may be busy with other things: the best round says what the page needs.
-  assert.ok(Math.min(...cold) <= 1000, `cold ${cold}`);
-  assert.ok(Math.min(...warm) <= 300 * slack, `warm ${warm}`);
+  tell('cold, until 300 VMs are listed', cold, 1000);
+  tell('warm, until 300 VMs are listed', warm, 300);
 });
 
-test('a change on a host is on the screen within 300 ms, while 300 VMs report', async () => {
+test('how long a change on a host takes to the screen, while 300 VMs report', async () => {
   const { page, close } = await openPage(browser);
   await target.logIn(page);
   await page.goto(`${target.url}/vms`);
@@ -102,31 +99,45 @@ test('a change on a host is on the screen within 300 ms, while 300 VMs report', 
     await page.waitForFunction(() => document.documentElement.dataset['changed'] !== undefined);
     delays.push(Number(await page.evaluate(() => document.documentElement.dataset['changed'])) - told);
   }
-  console.log(`from the host to the screen, among 300 VMs: ${delays.join(', ')} ms`);
-  assert.ok(Math.min(...delays) <= 300, String(delays));
+  tell('a change from the host to the screen, among 300 VMs', delays, 300);
   await close();
 });
 
-test('typing into the search over 300 VMs stays fluent', async () => {
+test('how fluent 300 VMs are: searching and scrolling', async () => {
   const { page, close } = await openPage(browser);
   await target.logIn(page);
   await page.goto(`${target.url}/vms`);
   await page.locator('tbody tr').nth(299).waitFor();
-  const longest = await page.evaluate(async () => {
+  const steps = await page.evaluate(async () => {
     const box = document.querySelector<HTMLInputElement>('[data-search]');
     const times: number[] = [];
     for (const text of ['v', 'vm', 'vm-', 'vm-1', 'vm-12', 'vm-1', 'vm-', '']) {
-      if (box === null) return 1e9;
+      if (box === null) throw new Error('there is no search field');
       const started = performance.now();
       box.value = text;
       box.dispatchEvent(new InputEvent('input', { bubbles: true }));
       await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
       times.push(performance.now() - started);
     }
-    return Math.max(...times);
+    return times;
   });
-  console.log(`search over 300 VMs: longest step ${Math.round(longest)} ms`);
-  assert.ok(longest <= 200 * slack, String(longest));
+  tell('longest of eight steps of a search over 300 VMs', [Math.max(...steps)], 200);
+  const gaps = await page.evaluate(async () => {
+    const times: number[] = [];
+    let last = performance.now();
+    for (let frame = 0; frame < 60; frame += 1) {
+      scrollBy(0, 200);
+      const now = await new Promise<number>((resolve) => requestAnimationFrame(resolve));
+      times.push(now - last);
+      last = now;
+    }
+    return times.slice(1).sort((a, b) => a - b);
+  });
+  tell(
+    'scrolling through 300 VMs, frame time of 19 in 20 frames',
+    [gaps[Math.floor(gaps.length * 0.95)] ?? 0],
+    34,
+  );
   await close();
 });
 

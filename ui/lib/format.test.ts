@@ -31,6 +31,7 @@ test('a part of a whole says the unit once when both have it', () => {
 });
 
 test('durations have at most two parts', () => {
+  assert.is(formatDuration(0.2), 'under 1 s');
   assert.is(formatDuration(4.4), '4 s');
   assert.is(formatDuration(90), '1 min 30 s');
   assert.is(formatDuration(1800), '30 min');

@@ -37,6 +37,7 @@ export const share = (part: number, whole: number): number =>
 
 export function formatDuration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
+  if (whole === 0) return 'under 1 s';
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return two(whole, 60, 'min', 1, 's', whole < 600);
   if (whole < 86_400) return two(whole, 3600, 'h', 60, 'min', true);

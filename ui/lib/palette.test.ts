@@ -25,4 +25,24 @@ test('an empty query keeps the given order', () => {
   );
 });
 
+test('words that are not shown find it too, after what is shown', () => {
+  const items = [
+    { text: 'Moving a VM', words: 'live migration' },
+    { text: 'Migration log', words: '' },
+    { text: 'The console', words: 'vnc keyboard' },
+  ];
+  const find = (query: string) =>
+    bestMatches(
+      items,
+      query,
+      ({ text }) => text,
+      5,
+      ({ words }) => words,
+    ).map(({ text }) => text);
+  assert.equal(find('migration'), ['Migration log', 'Moving a VM']);
+  assert.equal(find('vnc'), ['The console']);
+  assert.equal(find('console keyb'), ['The console']);
+  assert.equal(find('key migration'), []);
+});
+
 test.run();

@@ -17,16 +17,30 @@ export function rank(text: string, query: string): number {
   return wanted.length >= 3 ? 5 : 0;
 }
 
+/** `wordsOf`: what an item is found by besides; a match there counts less than any in its text. */
 export function bestMatches<T>(
   items: readonly T[],
   query: string,
   textOf: (item: T) => string,
   limit: number,
+  wordsOf: (item: T) => string = () => '',
 ): T[] {
   return items
-    .map((item, index) => ({ item, index, score: rank(textOf(item), query) }))
+    .map((item, index) => ({
+      item,
+      index,
+      score: rank(textOf(item), query) || rankWords(wordsOf(item), textOf(item), query),
+    }))
     .filter(({ score }) => score > 0)
     .sort((a, b) => b.score - a.score || a.index - b.index)
     .slice(0, limit)
     .map(({ item }) => item);
+}
+
+/** Each word of the query begins one of the words. */
+function rankWords(words: string, text: string, query: string): number {
+  if (words === '') return 0;
+  const known = `${text} ${words}`.toLowerCase().split(/\s+/);
+  const wanted = query.trim().toLowerCase().split(/\s+/);
+  return wanted.every((word) => known.some((one) => one.startsWith(word))) ? 4 : 0;
 }

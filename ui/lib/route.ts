@@ -3,10 +3,13 @@ export const vmTabs = ['overview', 'console', 'serial', 'placement', 'events'] a
 export const storageTabs = ['volumes', 'images'] as const;
 export const guidePages = [
   'first-vm',
+  'console',
   'moving-a-vm',
   'adding-a-host',
   'when-a-host-dies',
   'storage-health',
+  'how-it-is-built',
+  'finding-your-way',
 ] as const;
 export type VmTab = (typeof vmTabs)[number];
 export type StorageTab = (typeof storageTabs)[number];

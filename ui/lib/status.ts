@@ -26,12 +26,29 @@ export const vmLook = {
   deleting: { tone: 'busy', label: 'Deleting' },
 } as const satisfies Record<VmState, Look>;
 
+/** What to do about a VM in a state that one does not want it to be in. */
+export const vmAdvice: Partial<Record<VmState, string>> = {
+  paused:
+    'Look at its host and at the storage: a VM pauses when its disk cannot be written. It goes on by itself after that.',
+  crashed: 'Start it again. Its serial log may tell why it crashed.',
+  unknown: 'Bring its host back; then its true state is shown, and what has stopped can be started.',
+};
+
 export const hostLook = {
   online: { tone: 'ok', label: 'Online' },
   connecting: { tone: 'busy', label: 'Connecting' },
   joining: { tone: 'busy', label: 'Joining' },
   unreachable: { tone: 'error', label: 'Unreachable' },
 } as const satisfies Record<HostState, Look>;
+
+/** What to do about a host that is not online. */
+export const hostAdvice = {
+  online: undefined,
+  connecting: 'This takes a few seconds after the engine or the host has started.',
+  joining: 'Jobs shows how far it is.',
+  unreachable:
+    'See whether it is switched on and connected. Until it answers again, nobody can say whether its VMs still run.',
+} as const satisfies Record<HostState, string | undefined>;
 
 export const volumeLook = {
   healthy: { tone: 'ok', label: 'Healthy' },

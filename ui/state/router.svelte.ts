@@ -4,6 +4,7 @@ import { href, parseRoute, type Route } from '../lib/route.ts';
 export class Router {
   path = $state(location.pathname);
   search = $state(location.search);
+  hash = $state(location.hash);
   readonly route: Route = $derived(parseRoute(this.path));
   readonly params: URLSearchParams = $derived(new URLSearchParams(this.search));
   /** grows with each navigation to another screen: the shell then moves the focus to its heading */
@@ -22,7 +23,7 @@ export class Router {
 
   go(to: Route | string, options: { replace?: boolean } = {}): void {
     const url = typeof to === 'string' ? to : href(to);
-    if (url === this.path + this.search) return;
+    if (url === this.path + this.search + this.hash) return;
     if (options.replace) history.replaceState(null, '', url);
     else history.pushState(null, '', url);
     this.#read();
@@ -37,6 +38,7 @@ export class Router {
     const samePath = this.path === location.pathname;
     this.path = location.pathname;
     this.search = location.search;
+    this.hash = location.hash;
     if (samePath) return;
     this.visits += 1;
     scrollTo(0, 0);

@@ -126,6 +126,8 @@ async function sendEvents(
     world,
     host,
     (event) => {
+      // Without power nothing is sent, and the connection breaks off.
+      if (!host.powered) return void request.socket.destroy();
       id += 1;
       response.write(`id: ${id}\nevent: ${event.kind}\ndata: ${JSON.stringify(event)}\n\n`);
     },
