@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { createServer as createNetServer } from 'node:net';
 import { argv, execPath, exit, stdout } from 'node:process';
 import { parseArgs } from 'node:util';
 import { createServer } from 'vite';
@@ -31,6 +32,7 @@ const labSchema = z.object({
   engine: z.object({ url: z.string(), user: z.string(), password: z.string() }),
 });
 const labFile = '.lab/cluster.json';
+const patienceMs = 8_000;
 
 async function startPage(engineUrl: string): Promise<string> {
   process.env['TREFOIL_ENGINE'] = engineUrl;
@@ -64,16 +66,49 @@ async function withLab(): Promise<void> {
   );
 }
 
-async function withSimulation(): Promise<void> {
-  const engineUrl = `http://127.0.0.1:${values['engine-port']}`;
-  const { world, planFile, password } = await makeDevWorld('.cache/dev', Number(values['engine-port']));
-  const engine = startEngineProcess(planFile);
-  process.on('exit', () => engine.kill());
+/** Another one's engine would answer for ours, and its password would be asked for. */
+async function refuseTakenPort(port: number): Promise<void> {
+  const taken = await new Promise<boolean>((resolve) => {
+    const server = createNetServer();
+    server.once('error', () => resolve(true));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(false)));
+  });
+  if (!taken) return;
+  say(`Port ${port} is in use, perhaps by another "npm run dev". Give this one another: --engine-port N`);
+  exit(1);
+}
+
+/** Ctrl-C reaches the engine too; waits until it has closed its database, and leaves nothing. */
+function endInOrder(engine: ChildProcess, directory: string): void {
+  const leave = () => {
+    rmSync(directory, { recursive: true, force: true });
+    exit(0);
+  };
+  let told = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
-      engine.once('exit', () => exit(0));
+      const ended = engine.exitCode !== null || engine.signalCode !== null;
+      if (told || ended) {
+        engine.kill('SIGKILL');
+        leave();
+      }
+      told = true;
+      engine.once('exit', leave);
       engine.kill(signal);
+      setTimeout(() => engine.kill('SIGKILL'), patienceMs).unref();
     });
+  process.on('exit', () => engine.kill());
+}
+
+async function withSimulation(): Promise<void> {
+  const enginePort = Number(values['engine-port']);
+  await refuseTakenPort(enginePort);
+  const engineUrl = `http://127.0.0.1:${enginePort}`;
+  // One for each engine: two may run side by side.
+  const directory = `.cache/dev/${enginePort}`;
+  const { world, planFile, password } = await makeDevWorld(directory, enginePort);
+  const engine = startEngineProcess(planFile);
+  endInOrder(engine, directory);
   await eventually('the engine to answer', async () => (await fetch(`${engineUrl}/api/v1/health`)).ok, {
     deadlineMs: 60_000,
     everyMs: 200,
