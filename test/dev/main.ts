@@ -80,24 +80,21 @@ async function refuseTakenPort(port: number): Promise<void> {
 
 /** Ctrl-C reaches the engine too; waits until it has closed its database, and leaves nothing. */
 function endInOrder(engine: ChildProcess, directory: string): void {
-  const leave = () => {
+  process.on('exit', () => {
+    // Not SIGKILL: it would leave the engine, which is its child.
+    engine.kill();
     rmSync(directory, { recursive: true, force: true });
-    exit(0);
-  };
+  });
   let told = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
       const ended = engine.exitCode !== null || engine.signalCode !== null;
-      if (told || ended) {
-        engine.kill('SIGKILL');
-        leave();
-      }
+      if (told || ended) exit(0);
       told = true;
-      engine.once('exit', leave);
+      engine.once('exit', () => exit(0));
       engine.kill(signal);
       setTimeout(() => engine.kill('SIGKILL'), patienceMs).unref();
     });
-  process.on('exit', () => engine.kill());
 }
 
 async function withSimulation(): Promise<void> {
