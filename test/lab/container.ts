@@ -3,13 +3,14 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeCgroup } from './cgroup.ts';
+import { giveKvm } from './kvm.ts';
 import { mountOverlay } from './mount.ts';
 import type { HostPlan, LabPlan } from './plan.ts';
 import { readRecord, startRecorded } from './process.ts';
 
 export const rootOf = (host: HostPlan): string => join(host.folder, 'root');
 export const consoleOf = (host: HostPlan): string => join(host.folder, 'console.log');
-const upperOf = (host: HostPlan): string => join(host.folder, 'upper');
+export const upperOf = (host: HostPlan): string => join(host.folder, 'upper');
 
 /** Device nodes are made inside by systemd-tmpfiles: binding the outer ones would change their owner and mode outside. */
 export function deviceLines(loop: string, hasKvm: boolean): string {
@@ -39,6 +40,7 @@ export async function personalise(host: HostPlan, loop: string): Promise<void> {
   for (const [path, text] of Object.entries(files)) await put(host, path, text);
   if (!existsSync(join(upperOf(host), 'etc/machine-id')))
     await put(host, 'etc/machine-id', `${randomBytes(16).toString('hex')}\n`);
+  await giveKvm(upperOf(host));
   for (const unit of ['console-getty.service']) {
     const path = join(upperOf(host), 'etc/systemd/system', unit);
     await rm(path, { force: true });

@@ -11,10 +11,11 @@ import { join } from 'node:path';
 import type { RunResult } from '../../node/command/run.ts';
 import { checkClaim, takeClaim } from './claim.ts';
 import { collectLogs } from './collect.ts';
-import { mountRoot, personalise } from './container.ts';
+import { mountRoot, personalise, upperOf } from './container.ts';
 import { attachDisk } from './disk.ts';
 import { endForward, forward, freePort } from './forward.ts';
 import * as host from './host.ts';
+import { keepKvm } from './kvm.ts';
 import { applyCuts, makeNetworks, setLinks } from './network.ts';
 import { type Cut, type Direction, narrow, widen } from './nft.ts';
 import { type HostPlan, type LabPlan, type Network, planLab } from './plan.ts';
@@ -82,6 +83,7 @@ export async function openLab(
     host: find,
     start: (start) => startLab(plan, start),
     stop: async ({ keep = false } = {}) => {
+      await keepKvm(plan.hosts, upperOf);
       await sweep(plan);
       if (!keep) await removeFiles(plan);
     },

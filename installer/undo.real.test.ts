@@ -1,0 +1,66 @@
+import * as assert from 'uvu/assert';
+import { startBare, waitBare } from '../test/lab/bare.ts';
+import { labAnswers } from '../test/lab/form.ts';
+import { type LabHost, openLab } from '../test/lab/lab.ts';
+import { suite } from '../test/support/suite.ts';
+
+/** What formation did on real hosts is taken back, however far it was; what is left can be formed anew. */
+const test = suite('formation taken back', { deadlineMs: 170_000 });
+const lab = await openLab({ prefix: 'tfundo', hosts: 3 });
+const host1 = lab.host('host1');
+const answerFile = '/run/answers.json';
+const installer = '/usr/lib/trefoil/node /usr/lib/trefoil/trefoil-installer.mjs';
+
+test.before(() => startBare(lab));
+test.after(() => lab.stop());
+
+const run = (command: string) =>
+  host1.exec(['sh', '-c', `${installer} ${command}`], { okExitCodes: [1, 3, 124, 137], timeoutMs: 120_000 });
+
+async function form(stopAfter: string): Promise<void> {
+  const answers = labAnswers(lab.plan, await waitBare(lab), 'eleven blue herons');
+  await host1.write(answerFile, JSON.stringify(answers), 0o600);
+  const { exitCode, stdout, stderr } = await run(`form --answers ${answerFile} --stop-after ${stopAfter}`);
+  assert.is(exitCode, 0, stdout + stderr);
+}
+
+/** All that formation makes on a host: state, network, units, mounts, disk. */
+async function traces(host: LabHost): Promise<string> {
+  const script = [
+    'find /var/lib/trefoil /var/lib/etcd -mindepth 1 -type f | grep -v -e identity/ -e kvm.json | sort',
+    'ls -A /var/lib/glusterd/vols /var/lib/glusterd/peers 2>/dev/null',
+    'ip -brief link | cut -d " " -f 1 | sort; ip -brief -4 address | sort',
+    'systemctl is-active etcd glusterd',
+    'grep -e fuse.glusterfs -e /trefoil/bricks /proc/self/mountinfo',
+    'pgrep -a gluster; pgrep -a etcd',
+    'hostname; blkid; cat /etc/trefoil/disks-allow-loop',
+  ];
+  return (await host.exec(['sh', '-c', `${script.join('; ')}; true`])).stdout;
+}
+const allTraces = () => Promise.all(lab.hosts.map(traces));
+
+async function undone(command: string): Promise<void> {
+  const { exitCode, stdout, stderr } = await run(command);
+  assert.is(exitCode, 0, stdout + stderr);
+  await waitBare(lab);
+}
+
+test('all but declared: its undo is killed, goes on, and leaves bare hosts', async () => {
+  const before = await allTraces();
+  await form('mounts');
+  const begun = 'until grep -q undoing /var/lib/trefoil/formation/journal.json; do sleep 0.1; done';
+  const killed = await run(`undo & ${begun}; sleep 1; kill -9 $!; wait $!`);
+  assert.is(killed.exitCode, 137, killed.stdout);
+  assert.match((await run('status')).stdout, 'is being taken back');
+  await undone('undo');
+  assert.equal(await allTraces(), before);
+});
+
+test('formed once more on the same hosts, half this time, it is taken back too', async () => {
+  const before = await allTraces();
+  await form('volume-engine');
+  await undone('undo');
+  assert.equal(await allTraces(), before);
+});
+
+test.run();

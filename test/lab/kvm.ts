@@ -1,0 +1,27 @@
+import { copyFile, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { HostPlan } from './plan.ts';
+
+/**
+ * What hosts found out about KVM, kept for later labs: it holds for one boot of one kernel, which all hosts share. Where
+ * guests hang, each host would find it out anew with ten seconds of a busy processor.
+ */
+const kept = '/run/trefoil-lab/kvm.json';
+const onHost = (upper: string): string => join(upper, 'var/lib/trefoil/kvm.json');
+
+export async function keepKvm(
+  hosts: readonly HostPlan[],
+  upperOf: (host: HostPlan) => string,
+): Promise<void> {
+  await mkdir(dirname(kept), { recursive: true });
+  for (const host of hosts) await copyFile(onHost(upperOf(host)), kept).catch(isMissing);
+}
+
+export async function giveKvm(upper: string): Promise<void> {
+  await mkdir(dirname(onHost(upper)), { recursive: true, mode: 0o711 });
+  await copyFile(kept, onHost(upper)).catch(isMissing);
+}
+
+function isMissing(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+}
