@@ -9,6 +9,8 @@ import { gatewayErrorSchema } from './wire.ts';
  */
 export type Failure = { kind: 'not-applied' | 'unknown' | 'refused'; reason: string; error: unknown };
 
+export const connectTimedOut = 'ECONNECT_TIMEOUT';
+
 /** Codes of errors that come before the request's first byte leaves. */
 const beforeSending = new Set([
   'ECONNREFUSED',
@@ -18,7 +20,7 @@ const beforeSending = new Set([
   'EADDRNOTAVAIL',
   'ENOTFOUND',
   'EAI_AGAIN',
-  'UND_ERR_CONNECT_TIMEOUT',
+  connectTimedOut,
 ]);
 
 const codeOf = (error: unknown): string =>

@@ -1,4 +1,6 @@
-import { Agent, request } from 'undici';
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { connectTimedOut } from './failure.ts';
 
 export type TransportRequest = {
   endpoint: string;
@@ -29,41 +31,54 @@ const maxAnswerBytes = 64 * 1024 * 1024;
  * power is never used again.
  */
 export function makeTransport(tls: EtcdTls | undefined, connectTimeoutMs = 1_000): EtcdTransport {
-  const agent = new Agent({
-    allowH2: false,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    pipelining: 1,
-    keepAliveTimeout: 30_000,
-    connect: {
-      timeout: connectTimeoutMs,
-      ...(tls === undefined ? {} : { ...tls, rejectUnauthorized: true }),
-    },
-  });
+  // `timeout` ends connections that nobody uses; those in use are told, and nobody listens
+  const kept = { keepAlive: true, timeout: 30_000 };
+  const [request, agent, connected] =
+    tls === undefined
+      ? [httpRequest, new HttpAgent(kept), 'connect']
+      : [httpsRequest, new HttpsAgent({ ...kept, ...tls, rejectUnauthorized: true }), 'secureConnect'];
+
   const send = ({ endpoint, path, body, headers, signal }: TransportRequest) =>
-    request(`${endpoint}${path}`, {
-      method: 'POST',
-      dispatcher: agent,
-      headers: { 'content-type': 'application/json', ...headers },
-      body: JSON.stringify(body),
-      signal,
+    new Promise<IncomingMessage>((resolve, reject) => {
+      const text = JSON.stringify(body);
+      const asked = request(`${endpoint}${path}`, {
+        method: 'POST',
+        agent,
+        headers: {
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(text),
+          ...headers,
+        },
+        signal,
+      });
+      asked.once('socket', (socket) => {
+        if (!socket.connecting) return;
+        const timer = setTimeout(() => asked.destroy(notConnected(connectTimeoutMs)), connectTimeoutMs);
+        for (const over of [connected, 'close']) socket.once(over, () => clearTimeout(timer));
+      });
+      asked.once('response', resolve);
+      asked.on('error', reject);
+      asked.end(text);
     });
   return {
     async exchange(wanted) {
       const answer = await send(wanted);
-      const parts: Uint8Array[] = [];
+      const parts: Buffer[] = [];
       let size = 0;
-      for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
+      for await (const chunk of answer as AsyncIterable<Buffer>) {
         size += chunk.byteLength;
         if (size > maxAnswerBytes) throw new Error(`answer larger than ${maxAnswerBytes} bytes`);
         parts.push(chunk);
       }
-      return { status: answer.statusCode, text: Buffer.concat(parts).toString('utf8') };
+      return { status: answer.statusCode ?? 0, text: Buffer.concat(parts).toString('utf8') };
     },
     async stream(wanted) {
       const answer = await send(wanted);
-      return { status: answer.statusCode, chunks: answer.body as AsyncIterable<Uint8Array> };
+      return { status: answer.statusCode ?? 0, chunks: answer as AsyncIterable<Uint8Array> };
     },
-    close: () => agent.destroy(),
+    close: async () => agent.destroy(),
   };
 }
+
+const notConnected = (ms: number): Error =>
+  Object.assign(new Error(`no connection within ${ms} ms`), { code: connectTimedOut });

@@ -1,18 +1,15 @@
-import 'reflect-metadata';
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
-import {
-  BasicConstraintsExtension,
-  ExtendedKeyUsageExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  Pkcs10CertificateRequestGenerator,
-  X509CertificateGenerator,
-} from '@peculiar/x509';
 import type { CallerRole } from '../contract/routes.ts';
 
 const keyAlgorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const signing = { name: 'ECDSA', hash: 'SHA-256' } as const;
 const serverAndClient = ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'];
+
+/** Needed once in a host's life, and large (5 MiB of memory): loaded when it is. */
+async function x509() {
+  await import('reflect-metadata');
+  return import('@peculiar/x509');
+}
 
 export type Keys = { privateKey: CryptoKey; publicKey: CryptoKey };
 
@@ -44,6 +41,13 @@ export async function keysFromPem(pem: string): Promise<Keys> {
 
 /** What a host shows before it belongs to a cluster. Nobody trusts it as such: pairing binds its fingerprint to the code. */
 export async function selfSignedCertificate(hostId: string, keys: Keys, now: Date): Promise<string> {
+  const {
+    BasicConstraintsExtension,
+    ExtendedKeyUsageExtension,
+    KeyUsageFlags,
+    KeyUsagesExtension,
+    X509CertificateGenerator,
+  } = await x509();
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: `CN=${hostId}, OU=unjoined`,
     serialNumber: positiveSerial(),
@@ -63,6 +67,7 @@ export async function selfSignedCertificate(hostId: string, keys: Keys, now: Dat
 
 /** Asks for a certificate with CN = host id and OU = host; names and addresses are the signer's to add. */
 export async function certificateRequest(hostId: string, keys: Keys): Promise<string> {
+  const { Pkcs10CertificateRequestGenerator } = await x509();
   const request = await Pkcs10CertificateRequestGenerator.create({
     name: `CN=${hostId}, OU=host`,
     keys,

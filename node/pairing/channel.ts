@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { TLSSocket, connect as tlsConnect } from 'node:tls';
-import { Client } from 'undici';
 import type { z } from 'zod';
 import { AppError, errorBodySchema } from '../contract/error.ts';
 import { type ChannelBinding, exporterBytes, exporterLabel } from './exchange.ts';
@@ -26,48 +26,68 @@ export async function openChannel(target: ChannelTarget): Promise<InitiatorChann
     socket.destroy();
     throw unreadable(target.address, new Error('no certificate'));
   }
-  let given = false;
-  const client = new Client('https://pairing.invalid', {
-    // Only this one connection: another would have another exporter, so a lost connection ends the pairing.
-    // The client wants its answer in a later turn.
-    connect: (_, callback) => {
-      const lost = given;
-      given = true;
-      setImmediate(() => {
-        if (lost) callback(new Error('the connection of this pairing is gone'), null);
-        else callback(null, socket);
-      });
-    },
-    keepAliveTimeout: 180_000,
-    keepAliveMaxTimeout: 180_000,
-    pipelining: 1,
-  });
+  const agent = new OneConnection(socket);
   return {
     binding,
     call: async (path, body, reply, timeoutMs = callMs) => {
-      const answer = await client
-        .request({
-          method: 'POST',
-          path,
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(body),
-          headersTimeout: timeoutMs,
-          bodyTimeout: timeoutMs,
-        })
-        .catch((error: unknown) => {
-          throw unreachable(target.address, target.port, error);
-        });
-      const text = await answer.body.text();
-      if (answer.statusCode >= 400) throw failureOf(text, target.address);
-      const parsed = reply.safeParse(jsonOf(text));
+      const answer = await post(agent, path, JSON.stringify(body), timeoutMs).catch((error: unknown) => {
+        throw unreachable(target.address, target.port, error);
+      });
+      if (answer.status >= 400) throw failureOf(answer.text, target.address);
+      const parsed = reply.safeParse(jsonOf(answer.text));
       if (!parsed.success) throw unreadable(target.address, parsed.error);
       return parsed.data;
     },
     close: () => {
-      client.destroy().catch(() => {});
+      agent.destroy();
       socket.destroy();
     },
   };
+}
+
+/** Only this one connection: another would have another exporter, so a lost connection ends the pairing. */
+class OneConnection extends Agent {
+  #socket: TLSSocket | undefined;
+  constructor(socket: TLSSocket) {
+    super({ keepAlive: true, maxSockets: 1 });
+    this.#socket = socket;
+  }
+  override createConnection(_: unknown, callback?: (error: Error | null, stream: Duplex) => void) {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (socket !== undefined) return socket;
+    // without an error's second argument by Node's own habit
+    (callback as ((error: Error) => void) | undefined)?.(new Error('the connection of this pairing is gone'));
+    return undefined;
+  }
+  /** However long a person thinks between two calls. */
+  override keepSocketAlive(): boolean {
+    return true;
+  }
+}
+
+function post(agent: Agent, path: string, body: string, timeoutMs: number) {
+  return new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const asked = request({
+      method: 'POST',
+      host: 'pairing.invalid',
+      path,
+      agent,
+      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    asked.on('error', reject);
+    asked.once('response', (answer) => {
+      let text = '';
+      answer.setEncoding('utf8');
+      answer.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      answer.once('end', () => resolve({ status: answer.statusCode ?? 0, text }));
+      answer.once('error', reject);
+    });
+    asked.end(body);
+  });
 }
 
 function jsonOf(text: string): unknown {
