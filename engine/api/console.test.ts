@@ -1,10 +1,17 @@
 import * as assert from 'uvu/assert';
 import { WebSocket } from 'ws';
 import { emptyDatabase, testDatabase } from '../../test/support/database.ts';
-import { type Formed, formedHosts, type TestEngine, testEngine } from '../../test/support/engine.ts';
+import {
+  adminPassword,
+  type Formed,
+  formedHosts,
+  type TestEngine,
+  testEngine,
+} from '../../test/support/engine.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { refused } from '../../test/support/refused.ts';
 import { suite } from '../../test/support/suite.ts';
+import { consoleTicketSchema } from '../contract/vms.ts';
 import type { Database } from '../db/database.ts';
 import { Tickets, ticketMs } from '../vms/console.ts';
 import { type Served, serveApi } from './server.ts';
@@ -88,6 +95,18 @@ test('without a ticket, with a wrong one, or from another site’s page: closed'
   const { path } = await ticketFor();
   assert.is(await statusOf(open(path, { origin: 'https://evil.example' })), 403);
   assert.is(await statusOf(open('/api/v1/other')), 404);
+});
+
+test('a ticket ends with the session that got it', async () => {
+  const login = await engine.client.call('createSession', {
+    body: { name: 'admin', password: adminPassword },
+  });
+  const headers = { authorization: `Bearer ${login.token}` };
+  const id = formed.formed.engineVmId;
+  const answer = await engine.fetch(`/api/v1/vms/${id}/console`, { method: 'POST', headers });
+  const { path } = consoleTicketSchema.parse(await answer.json());
+  await engine.fetch('/api/v1/sessions/current', { method: 'DELETE', headers });
+  assert.is(await statusOf(open(path)), 403);
 });
 
 test('a ticket is good for 30 seconds', () => {

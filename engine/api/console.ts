@@ -5,7 +5,7 @@ import { AppError, asAppError, httpStatusOf } from '../../node/contract/error.ts
 import { consolePath } from '../contract/routes.ts';
 import type { HostEntry } from '../hosts/hosts.ts';
 import type { Log } from '../log/log.ts';
-import type { Ticket, Tickets } from '../vms/console.ts';
+import { type Ticket, type Tickets, wrongTicket } from '../vms/console.ts';
 import { refuseForeignOrigin } from './caller.ts';
 
 export type ConsoleEnv = {
@@ -58,6 +58,8 @@ async function open(env: ConsoleEnv, request: IncomingMessage): Promise<{ stream
   }
   refuseForeignOrigin(headers);
   const ticket = env.tickets.redeem(url.searchParams.get('ticket'));
+  // Whoever has logged out since has no use for it; somebody else might.
+  if (!(await env.stands(ticket.tokenHash))) throw wrongTicket();
   const entry = env.hostOf(ticket);
   const stream = await entry.link.upgrade(
     `/v1/vms/${ticket.vmId}/console`,

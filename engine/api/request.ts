@@ -19,52 +19,42 @@ const notJson = (cause?: unknown): AppError =>
     cause,
   });
 
-/** A body that trickles in must not be waited for for ever. */
-const patienceMs = 20_000;
-async function withinPatience<T>(promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () =>
-        reject(
-          new AppError({
-            code: 'request.too-slow',
-            family: 'invalid',
-            message: 'The request did not arrive whole in time.',
-          }),
-        ),
-      patienceMs,
-    );
+/** A body that trickles in must not be waited for for ever; the whole of it has this long. */
+export const patienceMs = 20_000;
+const tooSlow = (): AppError =>
+  new AppError({
+    code: 'request.too-slow',
+    family: 'invalid',
+    message: 'The request did not arrive whole in time.',
   });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
-async function readText(request: Request): Promise<string> {
+async function readText(request: Request, withinMs: number): Promise<string> {
   if (Number(request.headers.get('content-length') ?? 0) > largestBodyBytes) throw tooLarge();
   if (request.body === null) return '';
   const chunks: Uint8Array[] = [];
   let size = 0;
   const reader = request.body.getReader();
-  for (;;) {
-    const { done, value } = await withinPatience(reader.read());
-    if (done) break;
-    size += value.byteLength;
-    if (size > largestBodyBytes) {
-      void reader.cancel();
-      throw tooLarge();
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(tooSlow()), withinMs);
+  try {
+    for (;;) {
+      const { done, value } = await Promise.race([reader.read(), late.promise]);
+      if (done) return Buffer.concat(chunks).toString('utf8');
+      size += value.byteLength;
+      if (size > largestBodyBytes) throw tooLarge();
+      chunks.push(value);
     }
-    chunks.push(value);
+  } catch (thrown) {
+    void reader.cancel().catch(() => {});
+    throw thrown;
+  } finally {
+    clearTimeout(timer);
   }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** No body at all stands for an empty object, where the schema is content with one. */
-export async function readJson(request: Request): Promise<unknown> {
-  const text = await readText(request);
+export async function readJson(request: Request, withinMs: number = patienceMs): Promise<unknown> {
+  const text = await readText(request, withinMs);
   if (text === '') return {};
   const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase();
   // A form that a foreign page sends cannot have this type.

@@ -1,14 +1,17 @@
+import { isIPv6 } from 'node:net';
 import { AppError } from '../../node/contract/error.ts';
 
 /**
- * Wrong passwords cost time: after a few, each next try must wait twice as long, per user name and per address. Counted
- * in memory; an engine that was restarted forgives.
+ * Wrong passwords cost time: after a few, each next try must wait twice as long, per user name and per network. A name
+ * counts only where it has not been logged in from before: strangers must not be able to lock its owner out. Counted in
+ * memory; an engine that was restarted forgives.
  */
+export type Try = { name: string; address: string };
 export type Limiter = {
   /** throws `session.too-many-tries`, which tells how long to wait */
-  check(keys: readonly string[]): void;
-  failed(keys: readonly string[]): void;
-  succeeded(keys: readonly string[]): void;
+  check(by: Try): void;
+  failed(by: Try): void;
+  succeeded(by: Try): void;
 };
 
 const freeTries = 5;
@@ -16,14 +19,35 @@ const firstWaitMs = 2_000;
 const longestWaitMs = 5 * 60_000;
 const forgetMs = 30 * 60_000;
 const mostKeys = 10_000;
+const mostKnown = 1_000;
 
 type Count = { failures: number; lastAt: number };
 
 const waitOf = ({ failures }: Count): number =>
   failures < freeTries ? 0 : Math.min(longestWaitMs, firstWaitMs * 2 ** (failures - freeTries));
 
+/**
+ * `2001:db8:0:7::1` -> `2001:db8:0:7`: whoever has one address of such a network has all of them. `::ffff:10.0.0.1` is
+ * the IPv4 address behind it.
+ */
+export function networkOf(address: string): string {
+  const plain = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
+  if (!isIPv6(plain)) return plain;
+  const [head = '', tail] = plain.replace(/%.*$/, '').split('::');
+  const before = head === '' ? [] : head.split(':');
+  const after = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
+  return [...before, ...Array.from({ length: zeros }, () => '0'), ...after].slice(0, 4).join(':');
+}
+
 export function makeLimiter(now: () => number): Limiter {
   const counts = new Map<string, Count>();
+  const known = new Set<string>();
+  const pairOf = ({ name, address }: Try) => `${name.toLowerCase()} ${networkOf(address)}`;
+  const keysOf = (by: Try): string[] => [
+    `network ${networkOf(by.address)}`,
+    ...(known.has(pairOf(by)) ? [] : [`name ${by.name.toLowerCase()}`]),
+  ];
   const current = (key: string): Count | undefined => {
     const count = counts.get(key);
     if (count === undefined || now() - count.lastAt < forgetMs) return count;
@@ -31,10 +55,10 @@ export function makeLimiter(now: () => number): Limiter {
     return undefined;
   };
   return {
-    check(keys) {
+    check(by) {
       const waitMs = Math.max(
         0,
-        ...keys.map((key) => {
+        ...keysOf(by).map((key) => {
           const count = current(key);
           return count === undefined ? 0 : count.lastAt + waitOf(count) - now();
         }),
@@ -49,8 +73,8 @@ export function makeLimiter(now: () => number): Limiter {
         details: { retryAfterSeconds: seconds },
       });
     },
-    failed(keys) {
-      for (const key of keys) {
+    failed(by) {
+      for (const key of keysOf(by)) {
         const failures = (current(key)?.failures ?? 0) + 1;
         // Re-inserted, so that the oldest are first when there are too many.
         counts.delete(key);
@@ -62,8 +86,12 @@ export function makeLimiter(now: () => number): Limiter {
         counts.delete(oldest);
       }
     },
-    succeeded(keys) {
-      for (const key of keys) counts.delete(key);
+    succeeded(by) {
+      for (const key of keysOf(by)) counts.delete(key);
+      known.delete(pairOf(by));
+      known.add(pairOf(by));
+      const [oldest] = known;
+      if (known.size > mostKnown && oldest !== undefined) known.delete(oldest);
     },
   };
 }

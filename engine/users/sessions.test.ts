@@ -104,6 +104,46 @@ test('tries that arrive together are counted together', async () => {
   assert.is((await refused(login(sessions, { address: '10.0.0.3' }))).code, 'session.too-many-tries');
 });
 
+test('whoever has logged in from an address is not held up by wrong tries from elsewhere', async () => {
+  const sessions = await fresh();
+  await login(sessions, { address: '10.0.0.1' });
+  for (let count = 0; count < 8; count += 1)
+    await refused(login(sessions, { password: 'no', address: `10.0.9.${count}` }));
+  assert.is((await refused(login(sessions, { address: '10.0.0.2' }))).code, 'session.too-many-tries');
+  await login(sessions, { address: '10.0.0.1' });
+  // Known or not: who types wrong must wait.
+  for (let count = 0; count < 5; count += 1)
+    await refused(login(sessions, { password: 'no', address: '10.0.0.1' }));
+  assert.is((await refused(login(sessions, { address: '10.0.0.1' }))).code, 'session.too-many-tries');
+});
+
+test('addresses of one IPv6 network are one address: a machine has as many as it likes', async () => {
+  const sessions = await fresh();
+  for (let count = 0; count < 5; count += 1)
+    await refused(login(sessions, { name: `user${count}`, address: `2001:db8:0:7::${count}` }));
+  assert.is(
+    (await refused(login(sessions, { name: 'another', address: '2001:db8:0:7:a:b:c:d' }))).code,
+    'session.too-many-tries',
+  );
+  assert.is(
+    (await refused(login(sessions, { name: 'another', address: '2001:db8:0:8::1' }))).code,
+    'session.wrong-login',
+  );
+});
+
+test('logins that come faster than passwords can be checked are refused, not kept waiting; and not counted', async () => {
+  const sessions = await fresh();
+  const many = Array.from({ length: 100 }, (_, index) =>
+    refused(login(sessions, { name: `user${index}`, address: `10.1.${index}.1` })),
+  );
+  const codes = (await Promise.all(many)).map(({ code }) => code);
+  const checked = codes.filter((code) => code === 'session.wrong-login').length;
+  const busy = codes.filter((code) => code === 'session.busy').length;
+  assert.is(checked + busy, 100);
+  assert.ok(checked >= 16 && checked <= 40, `${checked} were checked`);
+  await login(sessions, { address: '10.1.99.1' });
+});
+
 test('a session lives while it is used, and ends when it is not', async () => {
   const sessions = await fresh();
   const { token } = await login(sessions);
@@ -131,6 +171,16 @@ test('logging out ends it at once, also where it was believed', async () => {
   const { token, session } = await login(sessions);
   await sessions.find(token);
   await sessions.logout(session);
+  assert.is(await sessions.find(token), undefined);
+});
+
+test('a session that is being looked up while it ends is not believed afterwards', async () => {
+  const { token, session } = await login(await fresh());
+  // Another one, so that nothing is believed yet; statements are carried out in the order in which they are sent.
+  const sessions = new Sessions({ db: database.db, now, limiter: makeLimiter(() => nowMs) });
+  const lookedUp = sessions.find(token);
+  await sessions.logout(session);
+  await lookedUp;
   assert.is(await sessions.find(token), undefined);
 });
 

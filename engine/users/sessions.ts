@@ -29,6 +29,8 @@ const idleMs = 8 * 60 * 60_000;
 const longestMs = 7 * 24 * 60 * 60_000;
 /** How exactly "last used" is kept, and how long a session is believed without asking the database. */
 const touchEveryMs = 60_000;
+/** About as many as are checked within the time that a person waits. */
+const mostLoggingIn = 32;
 
 export const hashToken = (token: string): string => createHash('sha256').update(token).digest('hex');
 /** Known only to who has the session's answer; a foreign page can make the browser send the cookie, but not this. */
@@ -57,26 +59,49 @@ const wrongLogin = (): AppError =>
     message: 'The name or the password is wrong.',
   });
 
+const tooBusy = (): AppError =>
+  new AppError({
+    code: 'session.busy',
+    family: 'unavailable',
+    message: 'There are too many logins at once.',
+    remedy: 'Try again in a moment.',
+    retry: 'later',
+  });
+
 /** Sessions: the token is random and known to its bearer alone, the database has its hash. */
 export class Sessions {
   readonly #env: SessionsEnv;
   /** believed for a minute; this engine is the only one, so what ends here is out at once */
   readonly #known = new Map<string, { session: SessionRecord; askedAt: number }>();
+  /** grows when sessions end: what was looked up before that is not believed */
+  #endings = 0;
+  #loggingIn = 0;
 
   constructor(env: SessionsEnv) {
     this.#env = env;
   }
 
   async login(login: Login, address: string): Promise<{ token: string; session: SessionRecord }> {
+    this.#env.limiter.check({ name: login.name, address });
+    // Passwords are checked one at a time: a flood must not grow a queue in front of everybody else.
+    if (this.#loggingIn >= mostLoggingIn) throw tooBusy();
+    this.#loggingIn += 1;
+    try {
+      return await this.#login(login, address);
+    } finally {
+      this.#loggingIn -= 1;
+    }
+  }
+
+  async #login(login: Login, address: string): Promise<{ token: string; session: SessionRecord }> {
     const { db, limiter, now, passwordCost } = this.#env;
-    const keys = [`name ${login.name.toLowerCase()}`, `address ${address}`];
-    limiter.check(keys);
+    const by = { name: login.name, address };
     // Counted before the slow check: tries that arrive together are counted together.
-    limiter.failed(keys);
+    limiter.failed(by);
     const user = await this.#ask('looking up a user', () => findUserByName(db, login.name));
     const { right, weak } = await checkPassword(login.password, user?.passwordHash, passwordCost);
     if (!right || user === undefined) throw wrongLogin();
-    limiter.succeeded(keys);
+    limiter.succeeded(by);
     if (weak) {
       const better = await hashPassword(login.password, passwordCost);
       await this.#ask('keeping a password', () => setPasswordHash(db, user.id, better));
@@ -101,6 +126,7 @@ export class Sessions {
     const hash = hashToken(token);
     const now = this.#env.now();
     const known = this.#known.get(hash);
+    const endings = this.#endings;
     const session =
       known !== undefined && now.getTime() - known.askedAt < touchEveryMs
         ? known.session
@@ -109,7 +135,7 @@ export class Sessions {
       this.#known.delete(hash);
       return undefined;
     }
-    if (known?.session !== session) this.#remember(hash, session);
+    if (known?.session !== session && endings === this.#endings) this.#remember(hash, session);
     await this.#touch(session, now);
     return session;
   }
@@ -121,15 +147,16 @@ export class Sessions {
   }
 
   async logout(session: SessionRecord): Promise<void> {
-    this.#known.delete(session.tokenHash);
     await this.#ask('ending a session', () => deleteSession(this.#env.db, session.tokenHash));
+    this.#endings += 1;
+    this.#known.delete(session.tokenHash);
   }
 
   async changePassword(session: SessionRecord, change: PasswordChange, address: string): Promise<void> {
     const { db, limiter, passwordCost } = this.#env;
-    const keys = [`name ${session.userName.toLowerCase()}`, `address ${address}`];
-    limiter.check(keys);
-    limiter.failed(keys);
+    const by = { name: session.userName, address };
+    limiter.check(by);
+    limiter.failed(by);
     const user = await this.#ask('looking up a user', () => findUser(db, session.userId));
     const { right } = await checkPassword(change.current, user?.passwordHash, passwordCost);
     if (!right)
@@ -138,12 +165,13 @@ export class Sessions {
         family: 'invalid',
         message: 'The current password is not right.',
       });
-    limiter.succeeded(keys);
+    limiter.succeeded(by);
     const hash = await hashPassword(change.next, passwordCost);
     await this.#ask('keeping a password', async () => {
       await setPasswordHash(db, session.userId, hash);
       await deleteOtherSessions(db, session.userId, session.tokenHash);
     });
+    this.#endings += 1;
     for (const [tokenHash, { session: known }] of this.#known)
       if (known.userId === session.userId && tokenHash !== session.tokenHash) this.#known.delete(tokenHash);
   }

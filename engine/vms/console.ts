@@ -9,6 +9,14 @@ import type { VmId } from '../../node/contract/ids.ts';
 export type Ticket = { vmId: VmId; user: string; tokenHash: string };
 export const ticketMs = 30_000;
 
+export const wrongTicket = (): AppError =>
+  new AppError({
+    code: 'console.wrong-ticket',
+    family: 'denied',
+    message: 'This ticket for a console is not valid, not valid any more, or has been used.',
+    remedy: 'Open the console again.',
+  });
+
 export class Tickets {
   readonly #now: () => number;
   readonly #open = new Map<string, Ticket & { expiresAt: number }>();
@@ -29,13 +37,7 @@ export class Tickets {
   redeem(name: string | null): Ticket {
     const found = name === null ? undefined : this.#open.get(name);
     if (name !== null) this.#open.delete(name);
-    if (found === undefined || found.expiresAt <= this.#now())
-      throw new AppError({
-        code: 'console.wrong-ticket',
-        family: 'denied',
-        message: 'This ticket for a console is not valid, not valid any more, or has been used.',
-        remedy: 'Open the console again.',
-      });
+    if (found === undefined || found.expiresAt <= this.#now()) throw wrongTicket();
     return found;
   }
 
