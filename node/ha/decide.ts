@@ -1,0 +1,117 @@
+import { type HaReport, haKeys } from '../contract/ha.ts';
+import { decideBarring } from './barring.ts';
+import { type Contact, contactOf } from './contact.ts';
+import { decideFencing } from './fencing.ts';
+import { decideGiving } from './giving.ts';
+import {
+  type Action,
+  type Decision,
+  type Guard,
+  type Memory,
+  nameOf,
+  type Observation,
+  type View,
+} from './model.ts';
+import { decideOwnVms } from './own-vms.ts';
+import { Since } from './since.ts';
+import { silentForMajority } from './tally.ts';
+import type { Timings } from './timings.ts';
+
+/**
+ * One tick of one host's HA agent: what it sees -> what it wants done. Pure; the same in the agent and in the simulator.
+ * Every agent does its own part (own VMs, rules against lost hosts, its report, its watchdog) and tries to lead; the one
+ * whose name is in the store leads. Two that both think so do no harm: each of a leader's writes names the leader's
+ * record as it was when it became leader.
+ */
+export function decide(memory: Memory, seen: Observation, times: Timings): Decision {
+  const stalled = memory.tickMs !== undefined && seen.nowMs - memory.tickMs > times.stallMs;
+  const steadySinceMs = stalled ? seen.nowMs : memory.steadySinceMs;
+  const since = new Since(stalled ? new Map() : memory.since, seen.nowMs);
+  const contact = contactOf(seen, times);
+  const own = decideOwnVms(seen, contact, memory.tries, times);
+  const actions: Action[] = [...own.actions, ...decideBarring(seen, contact)];
+  if (seen.watchdogMs !== undefined && mayFeed(seen, contact, times, since))
+    actions.push({ kind: 'feed-watchdog', key: 'watchdog' });
+  if (seen.view !== undefined && contact === 'sure') {
+    actions.push(...report(seen, seen.view, steadySinceMs, times), ...watchdogRecord(seen, seen.view));
+    actions.push(...lead(seen, seen.view, since, times));
+  }
+  return {
+    memory: { tickMs: seen.nowMs, steadySinceMs, since: since.next, tries: own.tries },
+    actions,
+  };
+}
+
+/** Hosts that this one has not heard for `silentMs` of a time in which it could have heard them. */
+export function silentHosts(seen: Observation, view: View, steadySinceMs: number, times: Timings) {
+  return view.members
+    .map(({ id }) => id)
+    .filter((id) => {
+      if (id === seen.self) return false;
+      const lastMs = Math.max(seen.heard.get(id)?.atMs ?? Number.NEGATIVE_INFINITY, steadySinceMs);
+      return seen.nowMs - lastMs >= times.silentMs;
+    })
+    .sort();
+}
+
+function report(seen: Observation, view: View, steadySinceMs: number, times: Timings): Action[] {
+  const key = haKeys.report(seen.self);
+  const before = view.reports.get(seen.self);
+  const vms = (seen.vms ?? [])
+    .map(({ vm, epoch, state }) => ({ vm, epoch, state: state === 'ending' ? ('running' as const) : state }))
+    .sort((a, b) => (a.vm < b.vm ? -1 : 1));
+  const value: HaReport = {
+    v: 1,
+    host: seen.self,
+    instance: seen.instance,
+    silent: silentHosts(seen, view, steadySinceMs, times),
+    vms,
+    freeMemoryMiB: seen.freeMemoryMiB,
+    maintenance: seen.maintenance,
+    barred: [...seen.barred.values()].sort(),
+  };
+  if (before !== undefined && JSON.stringify(before.value) === JSON.stringify(value)) return [];
+  return [{ kind: 'write', key, guards: [], writes: [{ key, value, onLease: true }] }];
+}
+
+function watchdogRecord(seen: Observation, view: View): Action[] {
+  const key = haKeys.watchdog(seen.self);
+  const kept = view.watchdogs.get(seen.self);
+  const guards: Guard[] = [{ key, revision: kept?.revision ?? 0 }];
+  if (seen.watchdogMs === undefined)
+    return kept === undefined ? [] : [{ kind: 'write', key, guards, writes: [{ key, remove: true }] }];
+  if (kept?.value.instance === seen.instance && kept.value.timeoutMs === seen.watchdogMs) return [];
+  const value = { v: 1, host: seen.self, instance: seen.instance, timeoutMs: seen.watchdogMs };
+  return [{ kind: 'write', key, guards, writes: [{ key, value }] }];
+}
+
+/** Fed while all is well, or while VMs are being ended in time. Nothing runs here: nothing to protect. */
+function mayFeed(seen: Observation, contact: Contact, times: Timings, since: Since): boolean {
+  const idle = seen.vms?.length === 0;
+  const ending = since.held('ending', contact === 'lost' && !idle);
+  return contact !== 'lost' || idle || (ending ?? 0) < times.killMs;
+}
+
+function lead(seen: Observation, view: View, since: Since, times: Timings): Action[] {
+  const kept = view.leader;
+  const isUs = kept?.value.host === seen.self && kept.value.instance === seen.instance;
+  if (kept !== undefined && isUs) {
+    const guard = { key: haKeys.leader, revision: kept.revision };
+    return [...decideFencing(seen, view, guard, since, times), ...decideGiving(view, guard, since)];
+  }
+  const vacant =
+    kept === undefined || kept.value.host === seen.self || silentForMajority(view, kept.value.host);
+  if (!vacant || view.fences.has(seen.self)) return [];
+  const value = { v: 1, host: seen.self, instance: seen.instance };
+  const guards = [{ key: haKeys.leader, revision: kept?.revision ?? 0 }];
+  const text = `${nameOf(view, seen.self)} leads now.`;
+  return [
+    {
+      kind: 'write',
+      key: haKeys.leader,
+      guards,
+      writes: [{ key: haKeys.leader, value, onLease: true }],
+      told: { severity: 'info', about: seen.self, text },
+    },
+  ];
+}

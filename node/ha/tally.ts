@@ -1,0 +1,26 @@
+import type { HostId } from '../contract/ids.ts';
+import { majorityOf, type View } from './model.ts';
+
+/** What the hosts say of each other, counted. A host whose report is gone with its lease has no voice. */
+
+const voices = (view: View, about: HostId) =>
+  [...view.reports.values()].filter(({ value }) => value.host !== about).map(({ value }) => value);
+
+/** More than half of all members, itself not among them, have not heard the host. */
+export const silentForMajority = (view: View, host: HostId): boolean =>
+  voices(view, host).filter(({ silent }) => silent.includes(host)).length >= majorityOf(view.members.length);
+
+/** Someone hears it, or those who do not are too few to be sure. */
+export const heardBySomeone = (view: View, host: HostId): boolean =>
+  voices(view, host).some(({ silent }) => !silent.includes(host));
+
+/** Heard by each one that has a voice, and these are more than half. */
+export const heardByMajority = (view: View, host: HostId): boolean => {
+  const all = voices(view, host);
+  const hear = all.filter(({ silent }) => !silent.includes(host)).length;
+  return hear === all.length && hear + 1 >= majorityOf(view.members.length);
+};
+
+/** A cluster never takes away more hosts than it can lose. */
+export const mayFenceOneMore = (view: View): boolean =>
+  view.fences.size + 1 <= view.members.length - majorityOf(view.members.length);
