@@ -82,7 +82,7 @@ const didIn = (events: readonly StepEvent[]): string =>
 /** Before it; while it is at work, at a part of the time that it may take; when it is done and that is not yet noted. */
 function moments(seconds: number): string[] {
   const shots = Array.from({ length: Number(values.shots) }, (_, index) =>
-    String(Math.round(5 + seconds * 50 * (2 * index + 1))),
+    String(Math.round(5 + seconds * 20 * (2 * index + 1))),
   );
   return ['before', ...shots, 'after'];
 }
@@ -100,8 +100,7 @@ async function stepsLeft(first: LabHost): Promise<{ id: string; seconds: number 
   return plan.steps.filter(({ id }) => !times.some(({ step }) => step === id));
 }
 
-async function killEverywhere(first: LabHost): Promise<Run[]> {
-  const runs: Run[] = [];
+async function killEverywhere(first: LabHost, runs: Run[]): Promise<void> {
   for (const { id, seconds } of await stepsLeft(first))
     for (const when of moments(seconds)) {
       const place = ['--answers', answerFile, '--kill-at', `${id}:${when}`, '--stop-after', id];
@@ -118,32 +117,34 @@ async function killEverywhere(first: LabHost): Promise<Run[]> {
       // It was over before the shot, so there is nothing left to be killed after it.
       if (code === 0) break;
     }
-  return runs;
 }
 
 async function main(): Promise<void> {
   const lab = await startLab();
   const [first] = lab.hosts;
   if (first === undefined) throw new Error('no host');
+  const runs: Run[] = [];
   try {
     const password = await adminPassword(lab.plan);
     const answers = labAnswers(lab.plan, await waitForBanners(lab), password);
     if ((await first.exec(['test', '-e', answerFile], { okExitCodes: [1] })).exitCode === 1)
       await first.write(answerFile, JSON.stringify(answers), 0o600);
-    const runs = await killEverywhere(first);
+    await killEverywhere(first, runs);
     const last = await run(first, '--answers', answerFile);
     say(`the last run: exit ${last.exit}, ${last.seconds.toFixed(1)} s  ${didIn(last.events)}`);
     const port = await lab.forward(engineAddress, 443);
     const engine = { url: `https://127.0.0.1:${port}`, ca: await readAuthority(lab) };
     const health = await waitForEngine(engine, 60_000);
-    say(`${runs.length} kills; the engine is ready, version ${health.version}`);
-    const folder = join(repoRoot, '.lab');
-    await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, 'formation-kill.json'), `${JSON.stringify(runs, undefined, 1)}\n`);
+    say(
+      `${runs.filter((each) => each.exit !== 0).length} kills; the engine is ready, version ${health.version}`,
+    );
   } catch (error) {
     await lab.logs(join(repoRoot, '.lab', `logs-${values.prefix}`));
     throw error;
   } finally {
+    const folder = join(repoRoot, '.lab');
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, 'formation-kill.json'), `${JSON.stringify(runs, undefined, 1)}\n`);
     if (!values.keep) await lab.stop();
   }
 }
