@@ -32,7 +32,7 @@ const dist = join(here, '../dist');
 /** What the image takes from the bundles. */
 const product = ['trefoil-engine.mjs', 'trefoil-appliance.mjs', 'ui', 'version'] as const;
 
-const commandLine =
+export const commandLine =
   'console=tty0 console=ttyS0 quiet loglevel=3 mitigations=auto random.trust_cpu=on panic=10 audit=0 systemd.show_status=0';
 
 /** `from` is where the bundles are. */
