@@ -74,8 +74,12 @@ async function clockedInHost(host: LabHost, command: string): Promise<number> {
   return Number(text.trim()) / 1000;
 }
 
-/** The domain as libvirt has it now, but nobody's: the agent must not take it for one of ours. */
+/**
+ * The domain as libvirt has it now, but nobody's: the agent must not take it for one of ours. Its seed goes when our VM
+ * ends, so it gets a copy.
+ */
 async function bareXml(host: LabHost, vm: Vm, disk?: string): Promise<string> {
+  await host.exec(['cp', `${data}/seeds/${vm.id}.raw`, `${data}/seeds/${seedCopy}`]);
   const { stdout: xml } = await host.exec([
     'virsh',
     'dumpxml',
@@ -83,15 +87,20 @@ async function bareXml(host: LabHost, vm: Vm, disk?: string): Promise<string> {
     `${vm.name}-${vm.id.slice(0, 8)}`,
   ]);
   const bare = xml
+    .replace(`seeds/${vm.id}.raw`, `seeds/${seedCopy}`)
     .replace(/<metadata>[\s\S]*?<\/metadata>/, '')
     .replace(/<name>[^<]*<\/name>/, `<name>bare-${vm.id.slice(0, 8)}</name>`)
     .replace(/<uuid>[^<]*<\/uuid>/, `<uuid>${randomUUID()}</uuid>`);
   return disk === undefined ? bare : bare.replace(/(disks\/)[0-9a-f-]{36}\.qcow2/, `$1${disk}`);
 }
+const data = '/var/lib/trefoil/volumes/data';
+const seedCopy = 'bench.raw';
 const bareName = (vm: Vm) => `bare-${vm.id.slice(0, 8)}`;
 const xmlFile = '/run/trefoil-bench.xml';
-const removeBare = (host: LabHost, vm: Vm) =>
-  host.exec(['virsh', 'destroy', bareName(vm)], { okExitCodes: [0, 1], timeoutMs: 60_000 });
+async function removeBare(host: LabHost, vm: Vm): Promise<void> {
+  await host.exec(['virsh', 'destroy', bareName(vm)], { okExitCodes: [0, 1], timeoutMs: 60_000 });
+  await host.exec(['rm', '-f', `${data}/seeds/${seedCopy}`]);
+}
 
 type Samples = { api: number[]; bare: number[]; answered: number[] };
 const client = await connect();
@@ -169,7 +178,6 @@ async function measureCreate(): Promise<Samples> {
     const disk = `bench-${vm.id.slice(0, 8)}.qcow2`;
     await host.write(xmlFile, await bareXml(host, vm, disk));
     await stop(id);
-    const data = '/var/lib/trefoil/volumes/data';
     const template = `${data}/images/${image?.id}.${image?.format}`;
     const copy = `qemu-img convert -q -U -f ${image?.format} -O qcow2 ${template} ${data}/disks/${disk}`;
     const bare = await clockedInHost(host, `${copy} && virsh -q create ${xmlFile}`);
