@@ -72,35 +72,57 @@ export async function removeMount(env: MountsEnv, path: string): Promise<void> {
   await env.run(['umount', path], { timeoutMs: 30_000 });
 }
 
-/** Which bricks this mount is connected to, as its own process says. */
-export async function clientLinks(env: MountsEnv, volume: string, path: string): Promise<ClientLink[]> {
-  const active = `${path}/.meta/graphs/active`;
+export type ClientLinks = (volume: string, path: string, bricks: number) => Promise<ClientLink[]>;
+
+/**
+ * Which bricks a mount is connected to, as its own process says. The names of its clients are looked up again when
+ * their number is not that of the volume's bricks.
+ */
+export function makeClientLinks(env: Pick<MountsEnv, 'run'>): ClientLinks {
   const timeoutMs = 10_000;
-  const found = await env.run(['find', active, '-maxdepth', '1', '-name', `${volume}-client-*`], {
-    timeoutMs,
-  });
-  const clients = found.stdout.split('\n').filter((line) => line !== '');
-  if (clients.length === 0) return [];
-  const files = clients.flatMap((client) => [
-    `${client}/private`,
-    `${client}/options/remote-host`,
-    `${client}/options/remote-subvolume`,
-  ]);
-  // exit code 2: one of them was gone (the graph was just rebuilt); what is there counts
-  const { stdout } = await env.run(['grep', '-H', '', ...files], { timeoutMs, okExitCodes: [1, 2] });
-  return readClientLinks(stdout);
+  const known = new Map<string, string[]>();
+  const find = async (volume: string, active: string): Promise<string[]> => {
+    const { stdout } = await env.run(['find', active, '-maxdepth', '1', '-name', `${volume}-client-*`], {
+      timeoutMs,
+    });
+    return stdout.split('\n').filter((line) => line !== '');
+  };
+  return async (volume, path, bricks) => {
+    const active = `${path}/.meta/graphs/active`;
+    let clients = known.get(path);
+    if (clients?.length !== bricks) clients = await find(volume, active);
+    known.set(path, clients);
+    if (clients.length === 0) return [];
+    const files = clients.flatMap((client) => [
+      `${client}/private`,
+      `${client}/options/remote-host`,
+      `${client}/options/remote-subvolume`,
+    ]);
+    // exit code 2: one of them was gone (the graph was just rebuilt); what is there counts
+    const { stdout, exitCode } = await env.run(['grep', '-H', '', ...files], {
+      timeoutMs,
+      okExitCodes: [1, 2],
+    });
+    if (exitCode !== 0) known.delete(path);
+    return readClientLinks(stdout);
+  };
 }
 
 const sizeSchema = z.tuple([z.coerce.number(), z.coerce.number(), z.coerce.number()]);
 
-/** Size and free space in MiB. */
-export async function mountSize(env: MountsEnv, path: string): Promise<{ sizeMiB: number; freeMiB: number }> {
-  const { stdout } = await env.run(['stat', '--file-system', '--format=%S %b %a', path], {
+export type MountLook = { state: MountState; size: { sizeMiB: number; freeMiB: number } | undefined };
+
+/** Whether a volume is mounted there and answers; then its size and free space. */
+export async function lookAtMount(env: MountsEnv, path: string): Promise<MountLook> {
+  if (!(await env.isMounted(path))) return { state: 'not-mounted', size: undefined };
+  const { stdout, exitCode } = await env.run(['stat', '--file-system', '--format=%S %b %a', path], {
     timeoutMs: 15_000,
+    okExitCodes: [1],
   });
+  if (exitCode !== 0) return { state: 'stale', size: undefined };
   const parsed = sizeSchema.safeParse(stdout.trim().split(' '));
   if (!parsed.success) throw unreadable('stat', 'the size of a volume', parsed.error);
   const [block, blocks, free] = parsed.data;
   const mib = (count: number) => Math.floor((count * block) / 1_048_576);
-  return { sizeMiB: mib(blocks), freeMiB: mib(free) };
+  return { state: 'mounted', size: { sizeMiB: mib(blocks), freeMiB: mib(free) } };
 }

@@ -2,9 +2,10 @@ import type { Clock } from '../clock/clock.ts';
 import { AppError } from '../contract/error.ts';
 import type { Cli } from './cli.ts';
 import type { VolumeView } from './health.ts';
-import { clientLinks, type MountsEnv, mountSize, mountState } from './mounts.ts';
+import { lookAtMount, type MountLook, type MountsEnv, makeClientLinks } from './mounts.ts';
 import { type OwnEnv, ownBricks, type SelfHealLink, selfHealLinks } from './own.ts';
 import { type HealCount, readHeal, readProcesses, type VolumeInfo, type VolumeProcesses } from './parse.ts';
+import { listVolumes } from './volumes.ts';
 
 export type ObserveEnv = {
   cli: Cli;
@@ -23,6 +24,7 @@ export type Observe = {
 };
 
 const calmMs = 120_000;
+const dead: MountLook = { state: 'stale', size: undefined };
 
 /** What could not be seen is undefined, whatever the reason. */
 async function quietly<T>(work: () => Promise<T>): Promise<T | undefined> {
@@ -43,6 +45,7 @@ async function quietly<T>(work: () => Promise<T>): Promise<T | undefined> {
 export function makeObserve(env: ObserveEnv): Observe {
   type Dear = { atMs: number; heal: HealCount[] | undefined; selfHeal: SelfHealLink[] | undefined };
   const last = new Map<string, Dear>();
+  const clientLinks = makeClientLinks(env.mounts);
 
   const ask = async (info: VolumeInfo): Promise<Dear> => ({
     atMs: env.clock.now(),
@@ -59,10 +62,11 @@ export function makeObserve(env: ObserveEnv): Observe {
     look: async (info, calm) => {
       const path = env.mountPath(info.name);
       const own = await ownBricks(env.own, info);
-      const state = (await quietly(() => mountState(env.mounts, path))) ?? 'stale';
+      const { state, size } = (await quietly(() => lookAtMount(env.mounts, path))) ?? dead;
       const links =
-        state === 'mounted' ? await quietly(() => clientLinks(env.mounts, info.name, path)) : undefined;
-      const size = state === 'mounted' ? await quietly(() => mountSize(env.mounts, path)) : undefined;
+        state === 'mounted'
+          ? await quietly(() => clientLinks(info.name, path, info.bricks.length))
+          : undefined;
 
       const wellSoFar =
         own.every(({ alive, waiting }) => alive && waiting === 0) &&
@@ -81,5 +85,19 @@ export function makeObserve(env: ObserveEnv): Observe {
       };
     },
     forget: (volume) => void last.delete(volume),
+  };
+}
+
+const keptFolder = '/var/lib/glusterd/vols';
+
+/** All volumes of the pool; the command is asked only when what glusterd keeps on disk of them has changed. */
+export function makeVolumeList(env: Pick<ObserveEnv, 'cli' | 'own'>): () => Promise<VolumeInfo[]> {
+  let last: { kept: string; volumes: VolumeInfo[] } | undefined;
+  return async () => {
+    const names = (await env.own.list(keptFolder)).sort();
+    const texts = names.map(async (name) => (await env.own.readText(`${keptFolder}/${name}/info`)) ?? '');
+    const kept = [...names, ...(await Promise.all(texts))].join('\n');
+    if (kept === '' || last?.kept !== kept) last = { kept, volumes: await listVolumes(env) };
+    return last.volumes;
   };
 }

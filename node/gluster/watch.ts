@@ -2,11 +2,11 @@ import { AppError } from '../contract/error.ts';
 import type { VolumeStatus } from '../contract/storage.ts';
 import type { Log } from '../log/log.ts';
 import { judge, type VolumeView } from './health.ts';
-import { makeObserve, type Observation, type ObserveEnv } from './observe.ts';
+import { makeObserve, makeVolumeList, type Observation, type ObserveEnv } from './observe.ts';
 import { endSelfHeal } from './own.ts';
 import type { VolumeInfo } from './parse.ts';
 import { decideRepair, freshRepair, type RepairAction, type RepairState } from './repair.ts';
-import { listVolumes, rebuildGraphs, requireVolume, startForce } from './volumes.ts';
+import { rebuildGraphs, requireVolume, startForce } from './volumes.ts';
 
 export type WatchEnv = ObserveEnv & {
   log: Log;
@@ -31,6 +31,7 @@ export function makeWatch(env: WatchEnv): Watch {
   const statuses = new Map<string, VolumeStatus>();
   const repairs = new Map<string, RepairState>();
   const observe = makeObserve(env);
+  const volumesNow = makeVolumeList(env);
 
   const isCalm = (name: string): boolean => {
     const { since = {}, done = {} } = repairs.get(name) ?? {};
@@ -99,7 +100,7 @@ export function makeWatch(env: WatchEnv): Watch {
 
   return {
     tick: async () => {
-      const volumes = await listVolumes(env);
+      const volumes = await volumesNow();
       for (const name of statuses.keys())
         if (!volumes.some((volume) => volume.name === name)) statuses.delete(name);
       for (const info of volumes) await examine(info);

@@ -83,11 +83,17 @@ export function wireStorage(
     const [first, ...others] = told.value.servers;
     if (first !== undefined) await ensureMount(mounts, volume, mountPath(volume), [first, ...others]);
   };
+  const mountMissing = async () => {
+    const here = new Set(watch.latest().flatMap(({ name, mounted }) => (mounted ? [name] : [])));
+    for (const volume of await acceptedMounts())
+      if (!here.has(volume))
+        await mountAgain(volume).catch((error) => log.error('a volume is not mounted', error, { volume }));
+  };
   const tick = async () => {
     if (!(await isUsed())) return;
-    for (const volume of await acceptedMounts())
-      await mountAgain(volume).catch((error) => log.error('a volume is not mounted', error, { volume }));
+    await mountMissing();
     await watch.tick();
+    await mountMissing();
   };
 
   return {
