@@ -1,6 +1,7 @@
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import type { UpgradeHandler } from './console.ts';
@@ -34,20 +35,27 @@ export async function serveApi(options: ServeOptions): Promise<Served> {
   // Uploads take as long as they take; a body that is read as JSON has its own deadline.
   server.requestTimeout = 0;
   server.headersTimeout = headersMs;
-  server.on('upgrade', options.onUpgrade);
+  const upgraded = new Set<Duplex>();
+  server.on('upgrade', (request, socket, head) => {
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
+    options.onUpgrade(request, socket, head);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.address, () => resolve());
   });
   // A listening TCP server has an address object.
   const { port } = server.address() as AddressInfo;
-  return { port, stop: () => stop(server) };
+  return { port, stop: () => stop(server, upgraded) };
 }
 
-/** Answers that are under way may end; whoever takes longer is cut off. */
-async function stop(server: HttpServer | Server): Promise<void> {
+/** Answers that are under way may end; whoever takes longer is cut off. Consoles have no end that could be waited for. */
+async function stop(server: HttpServer | Server, upgraded: ReadonlySet<Duplex>): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
+  // The server waits for these too, yet no longer counts them among its connections.
+  for (const socket of upgraded) socket.destroy();
   const timer = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
   clearTimeout(timer);

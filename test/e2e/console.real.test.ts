@@ -3,6 +3,7 @@ import type { Browser, Page } from 'playwright-core';
 import * as assert from 'uvu/assert';
 import { eventually } from '../support/eventually.ts';
 import { suite } from '../support/suite.ts';
+import { tell } from './support/bars.ts';
 import { launchBrowser, openPage } from './support/browser.ts';
 import { startTarget, type Target } from './support/target.ts';
 
@@ -40,8 +41,10 @@ test('its code is loaded only when it is opened, and then the screen moves', asy
   await page.goto(`${target.url}/vms/${await target.vmId('db01')}`);
   await page.getByRole('heading', { name: 'Disks' }).waitFor();
   assert.is(scripts.length, 0);
+  const clicked = performance.now();
   await page.getByRole('tab', { name: 'Console' }).click();
   await connected();
+  tell('from the click to the console', [performance.now() - clicked], 2000);
   assert.is(scripts.length, 1);
   const before = await picture();
   await eventually('the pixels to change', async () => (await picture()) !== before);
@@ -74,6 +77,24 @@ test('it comes back by itself when the connection breaks off', async () => {
   const before = target.screens.length;
   screen()?.drop();
   await eventually('a new connection', () => target.screens.length > before);
+  await connected();
+});
+
+test('there is one screen, however often one connects again', async () => {
+  await page.goto(`${target.url}/vms/${await target.vmId('db01')}/console`);
+  await connected();
+  const again = page.getByRole('button', { name: 'Connect again' });
+  for (let press = 0; press < 4; press += 1) await again.click();
+  await connected();
+  assert.is(await page.locator('canvas').count(), 1);
+});
+
+test('it comes back when the engine does', async () => {
+  await page.goto(`${target.url}/vms/${await target.vmId('db01')}/console`);
+  await connected();
+  await target.stopEngine();
+  await page.getByText('Connecting again').waitFor();
+  await target.startEngine();
   await connected();
 });
 

@@ -1,6 +1,7 @@
 /** Everything by keyboard alone: dialogs, menus, palette, search; the focus is always where one expects it. */
 import type { Browser, Page } from 'playwright-core';
 import * as assert from 'uvu/assert';
+import { eventually } from '../support/eventually.ts';
 import { suite } from '../support/suite.ts';
 import { launchBrowser, openPage } from './support/browser.ts';
 import { startTarget, type Target } from './support/target.ts';
@@ -60,6 +61,63 @@ test('Ctrl K does: a dialog opens, and Esc closes it', async () => {
   await page.getByRole('dialog').waitFor({ state: 'detached' });
 });
 
+test('Ctrl K does something with a VM, and the focus comes back to where it was', async () => {
+  await page.getByLabel('Search VMs').focus();
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('shut down mail');
+  await page.getByRole('option', { name: 'Shut down mail' }).waitFor();
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Shut down mail?' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await eventually('the focus to be back', async () => (await focused()) === 'Search VMs');
+});
+
+test('Ctrl K finds what the guide explains, also by other words, and leads to the very section', async () => {
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('live migration');
+  await page.getByRole('option', { name: 'Moving a VM: How' }).waitFor();
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Moving a VM' }).waitFor();
+  assert.match(page.url(), /\/guide\/moving-a-vm#how$/);
+});
+
+test('every screen leads to its page of the guide', async () => {
+  const vm = await page.getByRole('link', { name: 'files' }).getAttribute('href');
+  const screens = [
+    '/',
+    '/vms',
+    vm,
+    `${vm}/console`,
+    '/hosts',
+    '/storage',
+    '/storage/images',
+    '/events',
+    '/jobs',
+    '/settings',
+  ];
+  for (const path of screens) {
+    await page.goto(target.url + path);
+    const link = page.getByRole('main').getByRole('link', { name: /^Guide: / });
+    await link.waitFor();
+    const title = (await link.getAttribute('aria-label'))?.replace('Guide: ', '') ?? '';
+    await link.click();
+    await page.getByRole('heading', { name: title, level: 1 }).waitFor();
+  }
+});
+
+test('a dialog that a menu opened gives the focus back to the menu’s button', async () => {
+  await page.getByRole('button', { name: 'Actions of files' }).focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('menuitem', { name: /Edit/ }).waitFor();
+  await page.keyboard.type('ed');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Edit files' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await eventually('the focus to be back', async () => (await focused()) === 'Actions of files');
+});
+
 test('/ leads to the search field, C creates, but not while typing', async () => {
   await page.keyboard.press('/');
   assert.is(await focused(), 'Search VMs');
@@ -76,7 +134,7 @@ test('a row’s menu opens, walks and closes, and the focus comes back', async (
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Escape');
   await page.getByRole('menu').waitFor({ state: 'detached' });
-  assert.is(await focused(), 'Actions of files');
+  await eventually('the focus to be back', async () => (await focused()) === 'Actions of files');
 });
 
 test('a dialog keeps the focus inside, and gives it back', async () => {
@@ -91,7 +149,7 @@ test('a dialog keeps the focus inside, and gives it back', async () => {
   }
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
-  assert.is(await focused(), 'Create VM');
+  await eventually('the focus to be back', async () => (await focused()) === 'Create VM');
 });
 
 test('the first tab stop skips the navigation; another screen starts at its content', async () => {

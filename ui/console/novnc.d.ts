@@ -9,7 +9,11 @@ declare module '@novnc/novnc' {
   /** The part of noVNC that this page uses; see its docs/API.md. */
   // biome-ignore lint/style/noDefaultExport: this is how the library exports it
   export default class RFB {
-    constructor(target: HTMLElement, url: string, options?: { shared?: boolean; wsProtocols?: string[] });
+    constructor(
+      target: HTMLElement,
+      channel: WebSocket,
+      options?: { shared?: boolean; wsProtocols?: string[] },
+    );
     scaleViewport: boolean;
     focusOnClick: boolean;
     background: string;

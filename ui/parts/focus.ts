@@ -1,2 +1,10 @@
+/** For the chosen one of a row that scrolls sideways on small screens: `{@attach stayInView(chosen)}`. */
+export const stayInView =
+  (chosen: boolean) =>
+  (node: HTMLElement): void => {
+    const row = node.parentElement;
+    if (!chosen || row === null || row.scrollWidth <= row.clientWidth) return;
+    row.scrollLeft = node.offsetLeft - (row.clientWidth - node.clientWidth) / 2;
+  };
 /** For `{@attach takeFocus}`: the control that one is here for has the keyboard from the start. */
 export const takeFocus = (node: HTMLElement): void => node.focus();

@@ -44,9 +44,9 @@ export async function openPage(
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(error.message));
   page.on('console', (message) => {
-    // A request that was refused is told in red by the browser itself; the page handles it.
-    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
-      errors.push(message.text());
+    // A request or a stream that was refused is told in red by the browser itself; the page handles it.
+    const ofTheBrowser = /^(Failed to load resource|WebSocket connection to )/.test(message.text());
+    if (message.type() === 'error' && !ofTheBrowser) errors.push(message.text());
   });
   return { page, errors, close: () => context.close() };
 }
