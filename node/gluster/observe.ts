@@ -24,6 +24,8 @@ export type Observe = {
 };
 
 const calmMs = 120_000;
+/** when a brick here knows of files that wait: they may be nothing but writes under way */
+const waitingMs = 30_000;
 const dead: MountLook = { state: 'stale', size: undefined };
 
 /** What could not be seen is undefined, whatever the reason. */
@@ -69,11 +71,11 @@ export function makeObserve(env: ObserveEnv): Observe {
           : undefined;
 
       const wellSoFar =
-        own.every(({ alive, waiting }) => alive && waiting === 0) &&
-        (links === undefined || links.every(({ connected }) => connected));
+        own.every(({ alive }) => alive) && (links === undefined || links.every(({ connected }) => connected));
+      const restMs = own.some(({ waiting }) => waiting > 0) ? waitingMs : calmMs;
       let dear = last.get(info.name);
       if (!info.started || info.setSize === 1) dear = undefined;
-      else if (dear === undefined || !calm || !wellSoFar || env.clock.now() - dear.atMs >= calmMs) {
+      else if (dear === undefined || !calm || !wellSoFar || env.clock.now() - dear.atMs >= restMs) {
         dear = await ask(info);
         last.set(info.name, dear);
       }
