@@ -8,3 +8,13 @@ export const stayInView =
   };
 /** For `{@attach takeFocus}`: the control that one is here for has the keyboard from the start. */
 export const takeFocus = (node: HTMLElement): void => node.focus();
+
+/** For what scrolls sideways when there is too little room: then the keyboard has to reach it, else it need not. */
+export const scrollsByKeyboard = (node: HTMLElement): (() => void) => {
+  const watcher = new ResizeObserver(() => {
+    if (node.scrollWidth > node.clientWidth) node.tabIndex = 0;
+    else node.removeAttribute('tabindex');
+  });
+  watcher.observe(node);
+  return () => watcher.disconnect();
+};

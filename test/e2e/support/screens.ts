@@ -49,7 +49,7 @@ export const allScreens = ({ vm, off, host }: Places): Screen[] => [
     name: 'vm-placement',
     path: `${vm}/placement`,
     ready: 'db01',
-    open: (page) => page.getByText('Here now').waitFor(),
+    open: (page) => page.getByText('Here now', { exact: true }).waitFor(),
   },
   { name: 'vm-events', path: `${vm}/events`, ready: 'Today' },
   {
