@@ -83,7 +83,7 @@ export async function openLab(
     host: find,
     start: (start) => startLab(plan, start),
     stop: async ({ keep = false } = {}) => {
-      await keepKvm(plan.hosts, upperOf);
+      await keepKvm(plan, upperOf);
       await sweep(plan);
       if (!keep) await removeFiles(plan);
     },
