@@ -15,6 +15,7 @@ import { copyInto, makeBootDisk } from '../image/kit/bootdisk.ts';
 import { partitionType } from '../image/kit/mbr.ts';
 import { tool } from '../image/tool.ts';
 import { type Base, engineBase } from './base.ts';
+import { train } from './train.ts';
 
 export type EngineImage = {
   /** raw disk with holes */
@@ -33,7 +34,7 @@ const dist = join(here, '../dist');
 const product = ['trefoil-engine.mjs', 'trefoil-appliance.mjs', 'ui', 'version'] as const;
 
 export const commandLine =
-  'console=tty0 console=ttyS0 quiet loglevel=3 mitigations=auto random.trust_cpu=on panic=10 audit=0 systemd.show_status=0';
+  'console=tty0 console=ttyS0 quiet loglevel=3 mitigations=auto random.trust_cpu=on panic=10 audit=0 systemd.show_status=0 edd=off 8250.nr_uarts=1 no_timer_check rcupdate.rcu_expedited=1';
 
 /** `from` is where the bundles are. */
 export async function buildEngineImage(from: string = dist): Promise<EngineImage> {
@@ -42,7 +43,7 @@ export async function buildEngineImage(from: string = dist): Promise<EngineImage
     if (!existsSync(path)) throw new Error(`${path} is not there: build the bundles first (npm run build)`);
   const base = await engineBase();
   const version = (await readFile(join(from, 'version'), 'utf8')).trim();
-  const hash = await hashOf([...parts, join(here, 'build.ts')], [base.hash]);
+  const hash = await hashOf([...parts, join(here, 'build.ts'), join(here, 'train.ts')], [base.hash]);
   const entry = await cached('engine-image', hash, async (dir) => {
     const path = join(dir, 'engine.raw');
     await makeImage(path, base, from);
@@ -69,6 +70,7 @@ async function makeImage(path: string, base: Base, from: string): Promise<void> 
     for (const name of product) await cp(join(from, name), join(place, name), { recursive: true });
     await tool(['chown', '--recursive', 'root:root', place]);
     await tool(['chmod', '--recursive', 'u=rwX,go=rX', place]);
+    await train(tree);
 
     const root = join(work, 'root.ext4');
     await makeRoot(tree, root);

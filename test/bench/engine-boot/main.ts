@@ -140,7 +140,7 @@ function makeTalk(path: string, talking: string): void {
   const louder = commandLine
     .replaceAll(/\b(quiet|loglevel=\d)\b/g, '')
     .concat(
-      ' loglevel=6 earlyprintk=ttyS0,115200 systemd.log_level=info systemd.log_target=kmsg printk.devkmsg=on systemd.show_status=0',
+      ' loglevel=7 earlyprintk=ttyS0,115200 systemd.log_level=info systemd.log_target=kmsg printk.devkmsg=on systemd.show_status=0',
       ' systemd.journald.forward_to_console=1 systemd.journald.max_level_console=info',
     );
   writeFileSync(

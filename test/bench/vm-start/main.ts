@@ -79,7 +79,7 @@ async function clockedInHost(host: LabHost, command: string): Promise<number> {
  * ends, so it gets a copy.
  */
 async function bareXml(host: LabHost, vm: Vm, disk?: string): Promise<string> {
-  await host.exec(['cp', `${data}/seeds/${vm.id}.raw`, `${data}/seeds/${seedCopy}`]);
+  await host.exec(['cp', '--archive', `${data}/seeds/${vm.id}.raw`, `${data}/seeds/${seedCopy}`]);
   const { stdout: xml } = await host.exec([
     'virsh',
     'dumpxml',
@@ -179,7 +179,7 @@ async function measureCreate(): Promise<Samples> {
     await host.write(xmlFile, await bareXml(host, vm, disk));
     await stop(id);
     const template = `${data}/images/${image?.id}.${image?.format}`;
-    const copy = `qemu-img convert -q -U -f ${image?.format} -O qcow2 ${template} ${data}/disks/${disk}`;
+    const copy = `qemu-img convert -q -U -f ${image?.format} -O qcow2 ${template} ${data}/disks/${disk} && chown --reference=${data}/seeds/${seedCopy} ${data}/disks/${disk}`;
     const bare = await clockedInHost(host, `${copy} && virsh -q create ${xmlFile}`);
     await removeBare(host, vm);
     await host.exec(['rm', '-f', `${data}/disks/${disk}`]);
