@@ -207,6 +207,9 @@ async function lookAt(page: Page, url: string, screen: Screen, width: Look['widt
   await page.evaluate(() => document.fonts.ready);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   if (wide > 0) problems.push(`${screen.name}: ${wide} px wider than the window`);
+  const helped = await page.locator('main [aria-label^="Guide: "]').count();
+  if (helped === 0 && !/^(guide|not-found)/.test(screen.name))
+    problems.push(`${screen.name}: nothing leads to the guide`);
   for (const theme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme: theme });
     // What the theme does not change need not be looked at twice.
