@@ -17,8 +17,11 @@ export type ObserveEnv = {
 
 export type Observation = { view: VolumeView; size: { sizeMiB: number; freeMiB: number } };
 export type Observe = {
-  /** `calm`: the last look found all well, so the dear questions need not be asked each time */
-  look(info: VolumeInfo, calm: boolean): Promise<Observation>;
+  /**
+   * `calm`: the last look found all well, so the dear questions need not be asked each time. `amiss` is told at once when
+   * they must be, because what is cheap to see is not well any more.
+   */
+  look(info: VolumeInfo, calm: boolean, amiss: (sofar: Observation) => void): Promise<Observation>;
   /** the next look asks everything */
   forget(volume: string): void;
 };
@@ -60,31 +63,42 @@ export function makeObserve(env: ObserveEnv): Observe {
   const processesOf = (info: VolumeInfo): Promise<VolumeProcesses | undefined> =>
     quietly(async () => readProcesses(await env.cli.command(['volume', 'status', info.name])).get(info.name));
 
-  return {
-    look: async (info, calm) => {
-      const path = env.mountPath(info.name);
-      const own = await ownBricks(env.own, info);
-      const { state, size } = (await quietly(() => lookAtMount(env.mounts, path))) ?? dead;
-      const links =
-        state === 'mounted'
-          ? await quietly(() => clientLinks(info.name, path, info.bricks.length))
-          : undefined;
+  const cheap = async (info: VolumeInfo) => {
+    const path = env.mountPath(info.name);
+    const own = await ownBricks(env.own, info);
+    const { state, size } = (await quietly(() => lookAtMount(env.mounts, path))) ?? dead;
+    const links =
+      state === 'mounted' ? await quietly(() => clientLinks(info.name, path, info.bricks.length)) : undefined;
+    return { own, mount: { state, links }, size: size ?? { sizeMiB: 0, freeMiB: 0 } };
+  };
+  const seen = (
+    info: VolumeInfo,
+    { own, mount, size }: Awaited<ReturnType<typeof cheap>>,
+    dear: Dear | undefined,
+    processes?: VolumeProcesses,
+  ): Observation => ({
+    view: { info, own, mount, heal: dear?.heal, selfHeal: dear?.selfHeal, processes },
+    size,
+  });
 
+  return {
+    look: async (info, calm, amiss) => {
+      let now = await cheap(info);
+      const { own, mount } = now;
       const wellSoFar =
-        own.every(({ alive }) => alive) && (links === undefined || links.every(({ connected }) => connected));
+        own.every(({ alive }) => alive) && (mount.links ?? []).every(({ connected }) => connected);
       const restMs = own.some(({ waiting }) => waiting > 0) ? waitingMs : calmMs;
       let dear = last.get(info.name);
       if (!info.started || info.setSize === 1) dear = undefined;
       else if (dear === undefined || !calm || !wellSoFar || env.clock.now() - dear.atMs >= restMs) {
+        if (calm && !wellSoFar) amiss(seen(info, now, undefined));
         dear = await ask(info);
         last.set(info.name, dear);
+        // it may have waited half a minute for a brick that is away
+        now = await cheap(info);
       }
-      const blind = info.started && links === undefined && dear?.heal === undefined;
-      const processes = blind ? await processesOf(info) : undefined;
-      return {
-        view: { info, own, mount: { state, links }, heal: dear?.heal, selfHeal: dear?.selfHeal, processes },
-        size: size ?? { sizeMiB: 0, freeMiB: 0 },
-      };
+      const blind = info.started && now.mount.links === undefined && dear?.heal === undefined;
+      return seen(info, now, dear, blind ? await processesOf(info) : undefined);
     },
     forget: (volume) => void last.delete(volume),
   };

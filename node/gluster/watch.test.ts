@@ -16,6 +16,8 @@ const path = '/var/lib/trefoil/bricks/b/data';
 const own = '10.77.1.11';
 const done = '<cliOutput><opRet>0</opRet><opErrno>0</opErrno><opErrstr/></cliOutput>';
 const calmHeal = captured('heal-summary.xml');
+// recorded after the third brick had been replaced
+const calmMeta = captured('meta.txt').replace('b/data2', 'b/data');
 
 /** A host of a volume of three, with its files below /proc, /var/run/gluster and /var/lib/glusterd; all is well. */
 function world() {
@@ -23,7 +25,7 @@ function world() {
   const calls: string[] = [];
   const notices: string[] = [];
   const statuses: VolumeStatus[] = [];
-  const now = { heal: calmHeal, meta: captured('meta.txt'), dump: captured('shd.statedump'), waiting: 0 };
+  const now = { heal: calmHeal, meta: calmMeta, dump: captured('shd.statedump'), waiting: 0 };
   const pidFile = brickPidFile('data', { address: own, path });
   const files = new Map([
     [pidFile, '100\n'],

@@ -54,7 +54,10 @@ export function makeWatch(env: WatchEnv): Watch {
   };
 
   const examine = async (info: VolumeInfo): Promise<VolumeStatus> => {
-    const observation = await observe.look(info, isCalm(info.name));
+    const observation = await observe.look(info, isCalm(info.name), (sofar) => {
+      const first = judge(sofar.view);
+      if (first.state === 'degraded' || first.state === 'offline') tell(statusOf(sofar, first, env.now()));
+    });
     const { view } = observation;
     const health = judge(view);
     const status = statusOf(observation, health, env.now());
