@@ -1,7 +1,8 @@
+import { z } from 'zod';
 import { bundleAll } from '../../image/bundle.ts';
 import { buildHostTree } from '../../image/host/build.ts';
+import { hostInfoSchema } from '../../node/contract/host.ts';
 import { localPairingSchema } from '../../node/contract/pairing.ts';
-import { agentOf, askAgent } from '../support/agent.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Lab, LabHost } from './lab.ts';
 import { fillProduct, type ProductImages } from './product.ts';
@@ -18,13 +19,36 @@ export async function startBare(lab: Lab, images?: ProductImages): Promise<void>
   await waitBare(lab);
 }
 
-/** Exits with 0 when the agent at the address answers who is not of its cluster; asked from inside another host. */
-const knock = `const [host] = process.argv.slice(1);
-const asked = require('node:https').get({ host, port: 7440, path: '/pair/v1/host', rejectUnauthorized: false, timeout: 3000 },
-  (answer) => { answer.resume(); answer.on('end', () => process.exit(answer.statusCode === 200 ? 0 : 1)); });
-asked.on('timeout', () => process.exit(1));
-asked.on('error', () => process.exit(1));
-`;
+/** What an agent says of its host, to root there; one process for both questions. */
+const askHost = `const get = (path) => new Promise((done, fail) => {
+  const asked = require('node:http').get({ socketPath: '/run/trefoil/node.sock', path, timeout: 10000 }, (answer) => {
+    let text = '';
+    answer.on('data', (chunk) => { text += chunk; });
+    answer.on('end', () => done(JSON.parse(text)));
+  });
+  asked.on('error', fail);
+  asked.on('timeout', () => asked.destroy(new Error('no answer')));
+});
+Promise.all([get('/v1/host'), get('/local/v1/pairing')]).then(
+  ([info, pairing]) => console.log(JSON.stringify({ info, pairing })),
+  (error) => { console.error(error.message); process.exit(1); },
+);`;
+// A host of a cluster shows no code: it is read once that is known.
+const saidSchema = z.object({ info: hostInfoSchema, pairing: z.unknown() });
+
+/** Ends well when the agents at these addresses answer who is not of their cluster. */
+const knock = `Promise.all(process.argv.slice(1).map((host) => new Promise((done, fail) => {
+  const options = { host, port: 7440, path: '/pair/v1/host', rejectUnauthorized: false, timeout: 3000 };
+  const asked = require('node:https').get(options, (answer) => {
+    answer.resume();
+    answer.on('end', () => (answer.statusCode === 200 ? done() : fail(new Error(host + ' answers ' + answer.statusCode))));
+  });
+  asked.on('timeout', () => asked.destroy(new Error(host + ' does not answer')));
+  asked.on('error', fail);
+}))).catch((error) => { console.error(error.message); process.exit(1); });`;
+
+const script = (host: LabHost, text: string, ...more: string[]) =>
+  host.exec(['/usr/lib/trefoil/node', '-e', text, ...more], { timeoutMs: 15_000 });
 
 /**
  * Waits until every host belongs to nobody, has its disk free and can be reached from the first one, and reads the code
@@ -33,22 +57,26 @@ asked.on('error', () => process.exit(1));
 export async function waitBare(lab: Lab, deadlineMs = 60_000): Promise<{ pairingCode: string }[]> {
   const [first] = lab.hosts;
   if (first === undefined) throw new Error('a lab has a host');
-  return Promise.all(
-    lab.hosts.map((host) =>
-      eventually(`${host.plan.name} to be bare and to answer`, () => bareCode(first, host), {
-        deadlineMs,
-        everyMs: 200,
-      }),
-    ),
+  const addresses = lab.hosts.map((host) => host.plan.address);
+  return eventually(
+    'the hosts to be bare and to answer',
+    async () => {
+      const codes = await Promise.all(lab.hosts.map(bareCode));
+      await script(first, knock, ...addresses);
+      return codes;
+    },
+    { deadlineMs, everyMs: 200 },
   );
 }
 
-async function bareCode(first: LabHost, host: LabHost): Promise<{ pairingCode: string }> {
-  const { membership, disks } = await agentOf(host).call('getHost');
-  if (membership.state !== 'unjoined') throw new Error(`it belongs to ${membership.clusterName}`);
-  if (!disks.some((disk) => disk.use === 'free'))
-    throw new Error(`no free disk: ${disks.map((disk) => `${disk.path} ${disk.contents}`).join('; ')}`);
-  await first.exec(['/usr/lib/trefoil/node', '-e', knock, host.plan.address], { timeoutMs: 10_000 });
-  const { code } = localPairingSchema.parse((await askAgent(host, 'GET', '/local/v1/pairing')).body);
-  return { pairingCode: code };
+async function bareCode(host: LabHost): Promise<{ pairingCode: string }> {
+  const { info, pairing } = saidSchema.parse(JSON.parse((await script(host, askHost)).stdout));
+  const { name } = host.plan;
+  if (info.membership.state !== 'unjoined')
+    throw new Error(`${name} belongs to ${info.membership.clusterName}`);
+  if (!info.disks.some((disk) => disk.use === 'free'))
+    throw new Error(
+      `${name} has no free disk: ${info.disks.map(({ path, contents }) => `${path} ${contents}`).join('; ')}`,
+    );
+  return { pairingCode: localPairingSchema.parse(pairing).code };
 }
