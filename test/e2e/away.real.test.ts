@@ -5,7 +5,7 @@ import { suite } from '../support/suite.ts';
 import { launchBrowser, openPage } from './support/browser.ts';
 import { startTarget, type Target } from './support/target.ts';
 
-const test = suite('an engine that comes and goes', { deadlineMs: 90_000 });
+const test = suite('an engine that comes and goes', { deadlineMs: 120_000 });
 let browser: Browser;
 let target: Target;
 test.before(async () => {
@@ -19,7 +19,6 @@ test.after(async () => {
 
 test('the banner comes, actions say why, and all is fresh when the engine is back', async () => {
   const { page, errors, close } = await openPage(browser);
-  page.setDefaultTimeout(30_000);
   await target.logIn(page);
   await page.goto(`${target.url}/vms`);
   const files = page.getByRole('row', { name: /^files/ });

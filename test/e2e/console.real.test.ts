@@ -7,7 +7,7 @@ import { tell } from './support/bars.ts';
 import { launchBrowser, openPage } from './support/browser.ts';
 import { startTarget, type Target } from './support/target.ts';
 
-const test = suite('the console in the browser', { deadlineMs: 60_000 });
+const test = suite('the console in the browser', { deadlineMs: 120_000 });
 let browser: Browser;
 let target: Target;
 let page: Page;
@@ -32,6 +32,7 @@ test.afterEach(async () => {
 const connected = () => page.getByText('Connected', { exact: true }).waitFor();
 const picture = async () => (await page.locator('canvas').screenshot()).toString('base64');
 const screen = () => target.screens.at(-1);
+const patiently = { deadlineMs: 30_000 };
 
 test('its code is loaded only when it is opened, and then the screen moves', async () => {
   const scripts: string[] = [];
@@ -47,7 +48,7 @@ test('its code is loaded only when it is opened, and then the screen moves', asy
   tell('from the click to the console', [performance.now() - clicked], 2000);
   assert.is(scripts.length, 1);
   const before = await picture();
-  await eventually('the pixels to change', async () => (await picture()) !== before);
+  await eventually('the pixels to change', async () => (await picture()) !== before, patiently);
 });
 
 test('keys go to the VM, not to the page', async () => {
@@ -55,10 +56,14 @@ test('keys go to the VM, not to the page', async () => {
   await connected();
   await page.locator('canvas').click();
   await page.keyboard.type('c/');
-  await eventually('the keys to arrive', () => screen()?.keys.join() === '99,47');
+  await eventually('the keys to arrive', () => screen()?.keys.join() === '99,47', patiently);
   assert.is(await page.getByRole('dialog').count(), 0);
   await page.getByRole('button', { name: 'Ctrl-Alt-Del' }).click();
-  await eventually('Ctrl, Alt and Del', () => screen()?.keys.slice(2).join() === '65507,65513,65535');
+  await eventually(
+    'Ctrl, Alt and Del',
+    () => screen()?.keys.slice(2).join() === '65507,65513,65535',
+    patiently,
+  );
 });
 
 test('text is typed key by key', async () => {
@@ -68,7 +73,7 @@ test('text is typed key by key', async () => {
   await page.getByRole('textbox', { name: 'Text' }).fill('root\n€');
   await page.getByRole('button', { name: 'Type it' }).click();
   const expected = [...'root'].map((letter) => letter.charCodeAt(0)).concat(0xff0d, 0x0100_20ac);
-  await eventually('the text to arrive', () => screen()?.keys.join() === expected.join());
+  await eventually('the text to arrive', () => screen()?.keys.join() === expected.join(), patiently);
 });
 
 test('it comes back by itself when the connection breaks off', async () => {
@@ -76,7 +81,7 @@ test('it comes back by itself when the connection breaks off', async () => {
   await connected();
   const before = target.screens.length;
   screen()?.drop();
-  await eventually('a new connection', () => target.screens.length > before);
+  await eventually('a new connection', () => target.screens.length > before, patiently);
   await connected();
 });
 

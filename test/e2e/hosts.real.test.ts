@@ -5,7 +5,7 @@ import { suite } from '../support/suite.ts';
 import { launchBrowser, openPage } from './support/browser.ts';
 import { startTarget, type Target } from './support/target.ts';
 
-const test = suite('hosts and storage in the browser', { deadlineMs: 90_000 });
+const test = suite('hosts and storage in the browser', { deadlineMs: 120_000 });
 let browser: Browser;
 let target: Target;
 let page: Page;
@@ -21,7 +21,6 @@ test.after(async () => {
 });
 test.beforeEach(async () => {
   ({ page, errors, close } = await openPage(browser));
-  page.setDefaultTimeout(30_000);
   await target.logIn(page);
 });
 test.afterEach(async () => {

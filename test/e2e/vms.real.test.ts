@@ -5,7 +5,7 @@ import { suite } from '../support/suite.ts';
 import { launchBrowser, openPage } from './support/browser.ts';
 import { startTarget, type Target } from './support/target.ts';
 
-const test = suite('VMs in the browser', { deadlineMs: 60_000 });
+const test = suite('VMs in the browser', { deadlineMs: 120_000 });
 let browser: Browser;
 let target: Target;
 let page: Page;

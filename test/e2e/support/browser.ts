@@ -40,7 +40,8 @@ export async function openPage(
     deviceScaleFactor: look.width === 390 ? 2 : 1,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  // As long as a machine may take that is busy with other things; who waits in vain is told what for.
+  page.setDefaultTimeout(30_000);
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(error.message));
   page.on('console', (message) => {

@@ -51,7 +51,7 @@ export const allScreens = ({ vm, off, host }: Places): Screen[] => [
     ready: 'db01',
     open: (page) => page.getByText('Here now', { exact: true }).waitFor(),
   },
-  { name: 'vm-events', path: `${vm}/events`, ready: 'Today' },
+  { name: 'vm-events', path: `${vm}/events`, ready: /^(Today|Yesterday)$/ },
   {
     name: 'hosts',
     path: '/hosts',
@@ -61,7 +61,7 @@ export const allScreens = ({ vm, off, host }: Places): Screen[] => [
   { name: 'host', path: host, ready: 'Bricks' },
   { name: 'storage', path: '/storage', ready: 'data' },
   { name: 'images', path: '/storage/images', ready: 'Storage' },
-  { name: 'events', path: '/events', ready: 'Today' },
+  { name: 'events', path: '/events', ready: /^(Today|Yesterday)$/ },
   { name: 'jobs', path: '/jobs', ready: 'Ended' },
   ...guidePages.map((page) => ({
     name: `guide-${page}`,
