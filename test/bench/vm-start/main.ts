@@ -7,8 +7,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { argv, stdout } from 'node:process';
 import { parseArgs } from 'node:util';
+import { createParser } from 'eventsource-parser';
 import { Agent, fetch as undiciFetch } from 'undici';
 import { type EngineClient, makeEngineClient, makeFetchSend } from '../../../engine/contract/client.ts';
+import { type LiveMessage, liveMessageSchema } from '../../../engine/contract/events.ts';
 import type { Vm } from '../../../engine/contract/vms.ts';
 import { readClusterFile } from '../../lab/cluster-file.ts';
 import { type LabHost, openLab } from '../../lab/lab.ts';
@@ -24,9 +26,49 @@ const { values } = parseArgs({
   },
 });
 const say = (text: string) => void stdout.write(`${text}\n`);
-const pollMs = 5;
 
-async function connect(): Promise<EngineClient> {
+/** VMs as the live stream tells them, as a page sees them; asking again and again would take the engine's time. */
+class Watch {
+  readonly #states = new Map<string, Vm['state']>();
+  #wake: () => void = () => {};
+
+  take(message: LiveMessage): void {
+    if (message.kind === 'vm') this.#states.set(message.vm.id, message.vm.state);
+    this.#wake();
+  }
+  forget(id: string): void {
+    this.#states.delete(id);
+  }
+  async until(id: string, state: Vm['state']): Promise<void> {
+    const signal = AbortSignal.timeout(120_000);
+    while (this.#states.get(id) !== state) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        setTimeout(resolve, 1_000).unref();
+      });
+    }
+  }
+}
+
+async function follow(
+  watch: Watch,
+  get: (path: string, headers: object) => Promise<Response>,
+): Promise<void> {
+  const answer = await get('/api/v1/events', { accept: 'text/event-stream' });
+  if (answer.body === null) throw new Error('the live stream is empty');
+  const parser = createParser({
+    onEvent: ({ data }) => watch.take(liveMessageSchema.parse(JSON.parse(data))),
+  });
+  const decoder = new TextDecoder();
+  void (async () => {
+    // Node's streams can be iterated, whatever the DOM's types say.
+    for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>)
+      parser.feed(decoder.decode(chunk, { stream: true }));
+  })().catch(() => {});
+}
+
+async function connect(watch: Watch): Promise<EngineClient> {
   const cluster = await readClusterFile(values.prefix);
   if (cluster === undefined) throw new Error('there is no running cluster: npm run up');
   const { engine } = cluster;
@@ -39,6 +81,9 @@ async function connect(): Promise<EngineClient> {
   const client = makeEngineClient(makeFetchSend({ baseUrl: engine.url, fetch: fetchIt, token: () => token }));
   const body = { name: engine.user, password: engine.password };
   token = (await client.call('createSession', { body })).token;
+  await follow(watch, (path, headers) =>
+    fetchIt(`${engine.url}${path}`, { headers: { ...headers, authorization: `Bearer ${token}` } }),
+  );
   return client;
 }
 
@@ -49,16 +94,8 @@ const untilState = (client: EngineClient, id: string, state: Vm['state']) =>
       const vm = await client.call('getVm', { params: { id } });
       return vm.state === state && vm.jobId === undefined && vm;
     },
-    { deadlineMs: 120_000, everyMs: pollMs },
+    { deadlineMs: 120_000, everyMs: 200 },
   );
-/** As soon as it is seen: the job may still have its last row to write. */
-const untilSeenRunning = (client: EngineClient, id: string) =>
-  eventually(
-    'the VM to run',
-    async () => (await client.call('getVm', { params: { id } })).state === 'running',
-    { deadlineMs: 120_000, everyMs: pollMs },
-  );
-
 async function clocked(body: () => Promise<unknown>): Promise<number> {
   const before = performance.now();
   await body();
@@ -103,7 +140,8 @@ async function removeBare(host: LabHost, vm: Vm): Promise<void> {
 }
 
 type Samples = { api: number[]; bare: number[]; answered: number[] };
-const client = await connect();
+const watch = new Watch();
+const client = await connect(watch);
 const lab = await openLab({ prefix: values.prefix });
 const image = (await client.call('listImages')).items[0];
 if (image === undefined) throw new Error('the cluster has no image');
@@ -132,15 +170,16 @@ const remove = async (id: string) => {
 
 async function measureStart(): Promise<Samples> {
   const samples: Samples = { api: [], bare: [], answered: [] };
-  const id = await make('bench-start', false);
+  const id = await make(`bench-${randomUUID().slice(0, 8)}`, false);
   try {
     await untilState(client, id, 'off');
     // The first round warms both: files in caches, compiled code.
     for (let round = -1; round < Number(values.rounds); round++) {
       let answered = 0;
+      watch.forget(id);
       const api = await clocked(async () => {
         answered = await clocked(() => client.call('startVm', { params: { id } }));
-        await untilSeenRunning(client, id);
+        await watch.until(id, 'running');
       });
       const vm = await untilState(client, id, 'running');
       const host = lab.host(vm.host?.name ?? '');
@@ -169,9 +208,9 @@ async function measureCreate(): Promise<Samples> {
     let answered = 0;
     const api = await clocked(async () => {
       answered = await clocked(async () => {
-        id = await make(`bench-create-${round + 1}`, true);
+        id = await make(`bench-${randomUUID().slice(0, 8)}`, true);
       });
-      await untilSeenRunning(client, id);
+      await watch.until(id, 'running');
     });
     const vm = await untilState(client, id, 'running');
     const host = lab.host(vm.host?.name ?? '');
