@@ -15,6 +15,8 @@ export type ExecutePort = {
   /** returns once it is in the database; rejects only when the engine stops */
   save(record: JobRecord): Promise<void>;
   changed(live: LiveProgress | undefined): void;
+  /** the record came into the database saying that its first step is at work: that need not be said again */
+  begun: boolean;
   stopping: AbortSignal;
   cancelled: AbortSignal;
   log: Log;
@@ -52,15 +54,14 @@ async function forward(record: JobRecord, kind: AnyJobKind, port: ExecutePort): 
       at.state = 'skipped';
       continue;
     }
-    at.state = 'running';
-    at.detail = '';
-    at.startedAt = port.now();
-    await port.save(record);
+    const said = port.begun && index === 0;
+    begin(at, port.now());
+    if (!said) await port.save(record);
     try {
       const patch = await attempt(record, step, port);
       record.memory = { ...record.memory, ...patch };
       at.state = 'done';
-      at.tookMs = port.now() - at.startedAt;
+      at.tookMs = port.now() - (at.startedAt ?? port.now());
     } catch (thrown) {
       if (port.stopping.aborted) throw thrown;
       fail(record, at, step, thrown, port);
@@ -68,6 +69,12 @@ async function forward(record: JobRecord, kind: AnyJobKind, port: ExecutePort): 
     }
   }
   return true;
+}
+
+export function begin(at: StepRecord, now: number): void {
+  at.state = 'running';
+  at.detail = '';
+  at.startedAt = now;
 }
 
 function fail(record: JobRecord, at: StepRecord, step: AnyStep, thrown: unknown, port: ExecutePort): void {

@@ -7,7 +7,7 @@ import { type Db, databaseError } from '../db/database.ts';
 import { insertEvent, type NewEvent } from '../events/store.ts';
 import type { Log } from '../log/log.ts';
 import { Durations } from './durations.ts';
-import { type ExecutePort, execute } from './execute.ts';
+import { begin, type ExecutePort, execute } from './execute.ts';
 import type { AnyJobKind } from './kind.ts';
 import {
   canCancel,
@@ -106,6 +106,11 @@ export class Jobs {
     const record = await this.#transaction(`accepting "${wanted.title}"`, async (tx) => {
       superseded = undefined;
       const state: JobState = free ? 'running' : 'queued';
+      const steps = freshSteps(kind);
+      const [first] = steps;
+      // Said at once that it is at work: one write less before it is.
+      if (free && first !== undefined && kind.steps[0]?.applies(wanted.input, {}) === true)
+        begin(first, this.#env.now().getTime());
       const inserted = await insertJob(tx, {
         id,
         kind: wanted.kind,
@@ -113,7 +118,7 @@ export class Jobs {
         state,
         input: wanted.input,
         memory: {},
-        steps: freshSteps(kind),
+        steps,
         locks: wanted.locks,
         subject: wanted.subject ?? null,
         userName: wanted.user,
@@ -126,6 +131,7 @@ export class Jobs {
       if (holder !== undefined) {
         superseded = this.#supersede(wanted, holder);
         inserted.state = 'queued';
+        inserted.steps = freshSteps(kind);
         await saveJob(tx, inserted);
       }
       await together?.(tx, id);
@@ -133,7 +139,7 @@ export class Jobs {
     });
     const active = this.#track(record);
     if (superseded !== undefined) await this.#cancelActive(superseded);
-    if (record.state === 'running') this.#start(active);
+    if (record.state === 'running') this.#start(active, record.steps[0]?.state === 'running');
     else this.#publish(active);
     return id;
   }
@@ -265,7 +271,7 @@ export class Jobs {
     this.#publish(active);
   }
 
-  #start(active: Active): void {
+  #start(active: Active, begun = false): void {
     const { record } = active;
     active.running = true;
     active.begun = true;
@@ -282,6 +288,7 @@ export class Jobs {
         active.live = live;
         this.#publish(active);
       },
+      begun,
       stopping: this.#stopping.signal,
       cancelled: active.cancel.signal,
       log: this.#env.log,
