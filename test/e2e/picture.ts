@@ -19,6 +19,8 @@ try {
     deviceScaleFactor: 2,
   });
   await target.logIn(page);
+  await page.goto(target.url);
+  await page.getByText('Whichever of the 3 hosts').waitFor();
   await page.goto(`${target.url}/vms/${await target.vmId('mail')}`);
   await page.getByRole('button', { name: 'Move' }).click();
   await page.getByText('Fits best').waitFor();

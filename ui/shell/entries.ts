@@ -116,7 +116,7 @@ export const doEntries = (app: App): Entry[] => [
     text: 'Log out',
     words: 'sign off',
     icon: LogOut,
-    run: () => void app.session.logout(app.api),
+    run: () => void app.logOut(),
   },
   ...app.live.cluster.images.map((image) => ({
     key: `delete-${image.id}`,

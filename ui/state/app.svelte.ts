@@ -90,6 +90,14 @@ export class App {
     }
   }
 
+  async logOut(): Promise<void> {
+    try {
+      await this.session.logout(this.api);
+    } catch (error) {
+      this.toasts.error(error, 'You are still logged in.');
+    }
+  }
+
   start(vm: Vm): Promise<boolean> {
     return this.act(vm, 'start', () => this.api.call('startVm', { params: { id: vm.id } }));
   }

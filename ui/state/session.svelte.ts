@@ -38,9 +38,11 @@ export class SessionStore {
   async logout(api: EngineClient): Promise<void> {
     try {
       await api.call('deleteSession');
-    } finally {
-      this.current = { state: 'out', why: 'left' };
+    } catch (error) {
+      // A session that is over already is what was asked for; one that nobody could end still stands.
+      if (!isLoggedOut(error)) throw error;
     }
+    this.current = { state: 'out', why: 'left' };
   }
 
   expired(): void {
