@@ -107,7 +107,8 @@ async function untilReady(
   let told = '';
   for (;;) {
     try {
-      await database.ping(2_000);
+      // One that is not there refuses at once; one that has just started takes seconds for its first connection.
+      await database.ping(firstAnswerMs);
       tell(true);
       await database.claim();
       await migrate(database.db, log);
@@ -119,12 +120,14 @@ async function untilReady(
       if (error.message !== told)
         log.warn('waiting for the database', { code: error.code, why: error.message });
       told = error.message;
-      await delay(500, undefined, { signal });
+      await delay(askAgainMs, undefined, { signal });
     }
   }
 }
 
 const claimEveryMs = 2_000;
+const firstAnswerMs = 15_000;
+const askAgainMs = 150;
 const log = makeLog();
 process.on('unhandledRejection', (reason) => log.error('something was not awaited', reason));
 main(log).catch((error: unknown) => {

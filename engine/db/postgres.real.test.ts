@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { eventually } from '../../test/support/eventually.ts';
 import { type PostgresServer, startPostgres } from '../../test/support/postgres.ts';
@@ -71,6 +72,26 @@ test('a server that died is answered by an error within the deadline, and used a
     return true;
   });
   assert.equal(await one.db.select().from(networks), []);
+  await one.close();
+});
+
+test('however often it was asked in vain, it is used as soon as it is back', async () => {
+  const made = await server.database();
+  const one = made.open();
+  await server.kill();
+  for (let count = 0; count < 12; count += 1) {
+    await one.ping(2_000).catch(() => {});
+    await delay(100);
+  }
+  await server.start();
+  await eventually(
+    'the database to answer again',
+    async () => {
+      await one.ping(1_000);
+      return true;
+    },
+    { deadlineMs: 4_000 },
+  );
   await one.close();
 });
 
