@@ -111,7 +111,7 @@ export class App {
       const { message, remedy } =
         job.error === undefined ? { message: 'It failed.', remedy: undefined } : errorText(job.error);
       const text = remedy === undefined ? message : `${message} ${remedy}`;
-      this.toasts.show('error', job.title, { text, link });
+      this.toasts.show('error', `${job.title} failed`, { text, link });
     }
   }
 }
