@@ -89,6 +89,14 @@ test('a brick is up when this mount or a fresh client reaches it; its own, when 
   assert.is(judge(unasked).state, 'degraded');
 });
 
+test('what nobody could see is unknown, not away', () => {
+  const blind = { ...view(), heal: undefined, mount: { state: 'mounted' as const, links: undefined } };
+  assert.is(judge(blind).state, 'unknown');
+  const [own] = blind.own;
+  assert.is(judge({ ...blind, own: own === undefined ? [] : [{ ...own, alive: false }] }).state, 'unknown');
+  assert.is(judge({ ...blind, mount: { state: 'stale', links: undefined } }).state, 'offline');
+});
+
 test('is offline without a majority, of bricks or of connections', () => {
   assert.is(state({ offline: ['10.77.1.12', '10.77.1.13'] }), 'offline');
   assert.is(state({ lost: ['10.77.1.12', '10.77.1.13'] }), 'offline');

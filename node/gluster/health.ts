@@ -77,12 +77,15 @@ function setsOf(view: VolumeView, bricks: readonly BrickHealth[]): BrickHealth[]
   return sets;
 }
 
+/** Nobody could say, and this mount does not reach it: that is as good as away. */
+const isAway = ({ online, connectedHere }: BrickHealth): boolean => !(online ?? connectedHere !== false);
+
 /** With quorum-type auto a set of n takes writes while more than half of its bricks do. */
 const quorum = (size: number) => Math.floor(size / 2) + 1;
 
 /**
  * One state and one sentence for a volume as this host sees it. What glusterd says is never enough for "healthy": it
- * says online while a mount has lost a brick. A brick of which nobody could say anything counts as away. Healthy = every brick online, this host's mount connected to each of
+ * says online while a mount has lost a brick. Healthy = every brick online, this host's mount connected to each of
  * them, nothing to heal, no split-brain.
  */
 export function judge(view: VolumeView): Health {
@@ -109,16 +112,15 @@ export function judge(view: VolumeView): Health {
       'split-brain',
       `${things(splitBrain ?? 0, 'file differs', 'files differ')} between the hosts, and no copy is known to be the right one.`,
     );
-  if (bricks.every((brick) => brick.online === undefined))
-    return verdict('unknown', 'Gluster did not say how the volume is.');
-
-  const offline = bricks.filter((brick) => !brick.online);
-  if (sets.some((set) => set.filter((brick) => brick.online).length < quorum(set.length)))
+  const away = bricks.filter(isAway);
+  if (sets.some((set) => set.filter(isAway).length > set.length - quorum(set.length)))
     return verdict(
       'offline',
-      `Too few copies can be reached: ${names(offline.map(({ address }) => address))} is away.`,
+      `Too few copies can be reached: ${names(away.map(({ address }) => address))} is away.`,
     );
   if (view.mount.state === 'stale') return verdict('offline', "This host's mount of the volume has died.");
+  if (bricks.some((brick) => brick.online === undefined && !isAway(brick)))
+    return verdict('unknown', 'It could not be seen whether all copies of the volume are up.');
   const lost = bricks.filter((brick) => brick.connectedHere === false);
   if (
     sets.some(
@@ -126,10 +128,10 @@ export function judge(view: VolumeView): Health {
     )
   )
     return verdict('offline', `This host is cut off from ${names(lost.map(({ address }) => address))}.`);
-  if (offline.length > 0)
+  if (away.length > 0)
     return verdict(
       'degraded',
-      `The copy on ${names(offline.map(({ address }) => address))} is away; the others carry on.`,
+      `The copy on ${names(away.map(({ address }) => address))} is away; the others carry on.`,
     );
   if (lost.length > 0)
     return verdict(
