@@ -105,10 +105,9 @@ export const volume: StepWork = {
     });
   },
   undo: async (context) => {
+    // Also when it is not listed: a run that was killed may have its making still under way.
     const { name } = subjectVolume(context);
-    const first = agentOf(context, firstOf(context.plan));
-    if ((await first.call('getVolumes')).some((each) => each.name === name))
-      await first.call('deleteVolume', { params: { name } });
+    await agentOf(context, firstOf(context.plan)).call('deleteVolume', { params: { name } });
   },
 };
 

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { suite } from '../../test/support/suite.ts';
 import { AppError } from '../contract/error.ts';
-import { leaveCluster } from './routes-host.ts';
+import { leaveCluster, shared } from './routes-host.ts';
 
 const test = suite('leaving a cluster');
 
@@ -52,6 +52,18 @@ test('when a step cannot be taken back the host is still a member and can be ask
   const { done, leave } = world({ failing: 'etcd' });
   assert.match(await codeOf(leave()), /^x.busy/);
   assert.equal(done, ['volumes']);
+});
+
+test('asked twice at once it is done once, and once more when asked later', async () => {
+  const { done, leave } = world();
+  const together = shared(leave);
+  await Promise.all([together(), together()]);
+  assert.equal(done, ['volumes', 'etcd', 'networks', 'membership']);
+  await together();
+  assert.is(done.length, 8);
+  const failing = shared(world({ failing: 'etcd' }).leave);
+  assert.match(await codeOf(failing()), /^x.busy/);
+  assert.match(await codeOf(failing()), /^x.busy/);
 });
 
 test.run();

@@ -33,6 +33,7 @@ export type HostRoutes = Pick<
 >;
 
 export function hostRoutes(env: HostRoutesEnv): HostRoutes {
+  const leave = shared(env.leave);
   return {
     getHost: () => env.facts.host(),
     getLoad: () => env.facts.load(),
@@ -43,7 +44,7 @@ export function hostRoutes(env: HostRoutesEnv): HostRoutes {
       return undefined;
     },
     leave: async () => {
-      await env.leave();
+      await leave();
       return undefined;
     },
     startPairing: ({ body }) => env.initiator.start(body),
@@ -59,6 +60,17 @@ export function hostRoutes(env: HostRoutesEnv): HostRoutes {
     },
     getTask: ({ params }) => env.tasks.get(params.id),
     cancelTask: ({ params }) => env.tasks.cancel(params.id),
+  };
+}
+
+/** Whoever asked first may be gone while the work goes on: who asks meanwhile waits for the same. */
+export function shared(work: () => Promise<void>): () => Promise<void> {
+  let underWay: Promise<void> | undefined;
+  return () => {
+    underWay ??= work().finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
   };
 }
 

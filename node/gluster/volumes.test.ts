@@ -5,7 +5,7 @@ import { AppError } from '../contract/error.ts';
 import type { GlusterVolumePut } from '../contract/storage.ts';
 import { silentLog } from '../log/log.ts';
 import { makeCli } from './cli.ts';
-import { ensureVolume } from './volumes.ts';
+import { deleteVolume, ensureVolume } from './volumes.ts';
 
 const test = suite('volumes');
 const ok = (body = '') => `<cliOutput><opRet>0</opRet><opErrno>0</opErrno><opErrstr/>${body}</cliOutput>`;
@@ -33,6 +33,16 @@ function world(faults: Record<string, string[]> = {}) {
       volume = { bricks: words.slice(5).filter((word) => word !== 'force'), started: false, options: {} };
     if (volume === undefined) return missing;
     if (verb === 'start') volume.started = true;
+    if (verb === 'stop') {
+      if (!volume.started) return no(30800, 'Volume data is not in the started state');
+      volume.started = false;
+    }
+    if (verb === 'delete') {
+      if (volume.started)
+        return no(30800, 'Volume data has been started. Volume needs to be stopped before deletion.');
+      volume = undefined;
+      return ok();
+    }
     if (verb === 'set')
       for (let at = 3; at < words.length; at += 2) volume.options[words[at] ?? ''] = words[at + 1] ?? '';
     if (verb !== 'info') return ok();
@@ -52,7 +62,8 @@ function world(faults: Record<string, string[]> = {}) {
   const clock = { now: () => 0, sleep: async (ms: number) => void sleeps.push(ms) };
   const env = { cli: makeCli({ run, clock, log: silentLog }), clock, log: silentLog };
   const ensure = (wanted = spec, forceRoot = false) => ensureVolume(env, 'data', wanted, { forceRoot });
-  return { ensure, calls, sleeps };
+  const remove = () => deleteVolume(env, 'data');
+  return { ensure, remove, calls, sleeps };
 }
 const codeOf = async (work: Promise<unknown>) => {
   try {
@@ -97,6 +108,17 @@ test('a brick that belongs to another volume is told as such, and nothing is for
 test('one who was overtaken by another host goes on', async () => {
   const { ensure } = world({ info: [missing], create: [no(0, 'Volume data already exists')] });
   assert.is(await codeOf(ensure()), 'volume.different');
+});
+
+test('two who delete it at once are both content; what Gluster really refuses is told', async () => {
+  const { ensure, remove, calls } = world();
+  await ensure();
+  await Promise.all([remove(), remove(), remove()]);
+  assert.is(calls.at(-1), 'volume info data');
+  const held = no(0, 'bricks are down');
+  const stuck = world({ delete: [held, held, held] });
+  await stuck.ensure();
+  assert.is(await codeOf(stuck.remove()), 'gluster.refused');
 });
 
 test('bricks in incomplete sets are refused before anything is done', async () => {

@@ -149,12 +149,22 @@ async function createVolume(
   }
 }
 
-/** Stops and deletes; what the bricks hold stays on the disks. A volume that is not there is fine. */
+/**
+ * Stops and deletes; what the bricks hold stays on the disks. A volume that is not there is fine: one that was asked for
+ * the same before, and whose asker is gone, may still be at work. What it overtakes is looked at again.
+ */
 export async function deleteVolume(env: VolumesEnv, name: string): Promise<void> {
-  const there = await findVolume(env, name);
-  if (there === undefined) return;
-  if (there.started) await env.cli.command(['volume', 'stop', name, 'force']);
-  await env.cli.command(['volume', 'delete', name]);
+  for (let tries = 3; ; tries -= 1) {
+    const there = await findVolume(env, name);
+    if (there === undefined) return;
+    try {
+      if (there.started) await env.cli.command(['volume', 'stop', name, 'force']);
+      await env.cli.command(['volume', 'delete', name]);
+      return;
+    } catch (error) {
+      if (refusalOf(error) === undefined || tries === 1) throw error;
+    }
+  }
 }
 
 /** The first repair of README: rebuilds the clients' graphs, so that each mount connects anew. No VM notices. */
