@@ -17,6 +17,7 @@ try {
     colorScheme: 'light',
     reducedMotion: 'reduce',
     deviceScaleFactor: 2,
+    ignoreHTTPSErrors: true,
   });
   await target.logIn(page);
   await page.goto(target.url);

@@ -60,6 +60,8 @@ async function runFile(path: string, deadlineMs: number): Promise<Tally> {
   stdout.write(
     `${verdict.failed === 0 ? 'ok  ' : 'FAIL'} ${path} (${verdict.passed} passed, ${seconds} s)\n`,
   );
+  if (verdict.failed === 0)
+    for (const [line] of output.matchAll(/measured: .*$/gm)) stdout.write(`     ${line}\n`);
   if (verdict.failed > 0) {
     failures.push(`${path}: ${verdict.why}`);
     stdout.write(`--- ${verdict.why}\n${output}\n---\n`);
