@@ -30,7 +30,12 @@ export function engineLoops(env: EngineLoopsEnv): Loop[] {
       name: 'reconcile',
       purpose: 'compares each VM with what hosts report',
       periodMs: 5_000,
-      run: () => env.reconciler.all(),
+      run: async () => {
+        const result = await env.reconciler.all();
+        // It may have found strays, or a VM that runs twice.
+        env.world.tellOverview();
+        return result;
+      },
     },
     {
       name: 'overview',

@@ -85,7 +85,13 @@ export class World {
     return [...names].sort().flatMap((name) => this.volume(name) ?? []);
   };
 
+  /** Made of everything, so it is kept until something changes: many pages ask at once. */
   overview = (): Overview => {
+    this.#overview ??= this.#makeOverview();
+    return this.#overview;
+  };
+
+  #makeOverview(): Overview {
     const { hosts, catalog, facts, strays, twice } = this.#env;
     return overviewOf({
       hosts: hosts.all().map(hostView),
@@ -105,7 +111,7 @@ export class World {
         hostNames,
       })),
     });
-  };
+  }
 
   tellVm(id: VmId): void {
     const { hub, catalog } = this.#env;
@@ -129,8 +135,10 @@ export class World {
 
   /** Made of everything, so it is told by its loop, at most once a second, when something has changed. */
   #overviewIsOld = true;
+  #overview: Overview | undefined;
   tellOverview(): void {
     this.#overviewIsOld = true;
+    this.#overview = undefined;
   }
   flushOverview(): void {
     if (!this.#overviewIsOld || this.#env.hub.watchers() === 0) return;
