@@ -69,7 +69,10 @@ export async function ensureMount(
 
 export async function removeMount(env: MountsEnv, path: string): Promise<void> {
   if (!(await env.isMounted(path))) return;
-  await env.run(['umount', path], { timeoutMs: 30_000 });
+  await env.run(['umount', path], { timeoutMs: 30_000 }).catch(async (error: unknown) => {
+    // Asked for twice at once, the second one finds it gone.
+    if (await env.isMounted(path)) throw error;
+  });
 }
 
 export type ClientLinks = (volume: string, path: string, bricks: number) => Promise<ClientLink[]>;
