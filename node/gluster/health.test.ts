@@ -17,8 +17,8 @@ type Change = {
   blind?: boolean;
   /** its own brick has no process */
   dead?: boolean;
-  /** its self-heal daemon misses so many bricks */
-  unhealed?: number;
+  /** its self-heal daemon misses so many bricks, or is not there */
+  unhealed?: number | 'all';
   prefetch?: string;
 };
 const view = (change: Change = {}): VolumeView => ({
@@ -33,10 +33,13 @@ const view = (change: Change = {}): VolumeView => ({
   },
   own: change.blind ? [] : [{ address: addresses[0] ?? '', path, alive: change.dead !== true, waiting: 0 }],
   processes: undefined,
-  selfHeal: addresses.map((_, index) => ({
-    client: `data-client-${index}`,
-    connected: index >= (change.unhealed ?? 0),
-  })),
+  selfHeal:
+    change.unhealed === 'all'
+      ? []
+      : addresses.map((_, index) => ({
+          client: `data-client-${index}`,
+          connected: index >= Number(change.unhealed ?? 0),
+        })),
   heal: change.blind
     ? undefined
     : addresses.map((address) => ({
@@ -152,6 +155,7 @@ test('a heal that makes progress is left alone; one that stands still gets its d
 test('a self-heal daemon that lost a brick which is up is restarted soon, but not while a brick is away', () => {
   assert.equal(play(times(4, { pending: 5, unhealed: 1 })), ['20 s restart-self-heal']);
   assert.equal(play(times(4, { unhealed: 1 })), ['20 s restart-self-heal']);
+  assert.equal(play(times(4, { unhealed: 'all' })), ['20 s restart-self-heal']);
   assert.equal(play(times(9, { offline: ['10.77.1.12'], unhealed: 1, pending: 5 })), []);
 });
 

@@ -138,7 +138,7 @@ export function judge(view: VolumeView): Health {
       'degraded',
       `This host has lost its connection to the copy on ${names(lost.map(({ address }) => address))}.`,
     );
-  if (view.mount.state === 'mounted' && view.mount.links === undefined)
+  if (view.mount.state === 'mounted' && bricks.some((brick) => brick.connectedHere === undefined))
     return verdict('unknown', "This host's mount did not say what it is connected to.");
   if (healPending === undefined && view.info.setSize > 1)
     return verdict('unknown', 'It could not be seen whether anything waits to be healed.');

@@ -91,11 +91,12 @@ export function makeClientLinks(env: Pick<MountsEnv, 'run'>): ClientLinks {
     return stdout.split('\n').filter((line) => line !== '');
   };
   return async (volume, path, bricks) => {
-    const active = `${path}/.meta/graphs/active`;
+    // with the slash: it is a link, which find would not follow
+    const active = `${path}/.meta/graphs/active/`;
     let clients = known.get(path);
     if (clients?.length !== bricks) clients = await find(volume, active);
     known.set(path, clients);
-    if (clients.length === 0) return [];
+    if (clients.length === 0) throw unreadable('find', 'a mount without clients');
     const files = clients.flatMap((client) => [
       `${client}/private`,
       `${client}/options/remote-host`,

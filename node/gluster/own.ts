@@ -34,7 +34,7 @@ async function pidIn(env: OwnEnv, file: string, isIt: (commandLine: string) => b
 }
 
 const selfHealPid = (env: OwnEnv, volume: string) =>
-  pidIn(env, selfHealPidFile(volume), (line) => line.includes('gluster/glustershd'));
+  pidIn(env, selfHealPidFile(volume), (line) => line.includes('--process-name glustershd'));
 
 /** The bricks of a volume that are on this host. */
 export async function ownBricks(env: OwnEnv, info: VolumeInfo): Promise<OwnBrick[]> {
@@ -62,11 +62,11 @@ export type SelfHealLink = { client: string; connected: boolean };
  * What the self-heal daemon is connected to, as its state dump says:
  *   [xlator.protocol.client.data-client-2.priv]
  *   connected=1
- * Undefined when there is no daemon, or it does not say.
+ * None when there is no daemon; undefined when it does not say. One process serves all volumes of a host.
  */
 export async function selfHealLinks(env: OwnEnv, info: VolumeInfo): Promise<SelfHealLink[] | undefined> {
   const pid = await selfHealPid(env, info.name);
-  if (pid === undefined) return undefined;
+  if (pid === undefined) return [];
   const isDump = (name: string) => name.startsWith(`glusterdump.${pid}.dump.`);
   const dumps = async () => (await env.list(runFolder)).filter(isDump).map((name) => `${runFolder}/${name}`);
   for (const old of await dumps()) await env.remove(old);

@@ -7,14 +7,19 @@ import type { Health, VolumeView } from './health.ts';
  *   a brick of this host has no process, for `deadForMs`          -> start it
  *   the mount lost a brick that is up, for `lostForMs`            -> rebuild the graphs of all clients
  *   all up and connected, but this host's self-heal daemon lost a
- *   brick for `lostForMs`, or what waits does not get less        -> restart that daemon
+ *   brick or is not there for `lostForMs`, or what waits does not
+ *   get less                                                      -> restart that daemon
  *
  * A repair that did not help is done again after a pause, each time twice as long.
  */
 export type RepairAction =
   | { kind: 'start-bricks'; paths: string[] }
   | { kind: 'rebuild-graphs'; bricks: string[] }
-  | { kind: 'restart-self-heal'; pending: number; lost: number };
+  | {
+      kind: 'restart-self-heal';
+      pending: number;
+      why: 'does not run' | 'is away from a copy' | 'gets nowhere';
+    };
 export type RepairKind = RepairAction['kind'];
 
 export type RepairState = {
@@ -55,10 +60,13 @@ export function decideRepair(
 
   const dead = view.own.filter(({ alive }) => !alive);
   const lost = health.bricks.filter((brick) => brick.online === true && brick.connectedHere === false);
-  const silent = view.mount.state === 'mounted' && view.mount.links === undefined;
-  const allThere =
-    !silent && health.bricks.every((brick) => brick.online === true && brick.connectedHere !== false);
+  const connected = view.mount.state === 'mounted' ? [true] : [true, undefined];
+  const allThere = health.bricks.every(
+    (brick) => brick.online === true && connected.includes(brick.connectedHere),
+  );
   const unhealed = (view.selfHeal ?? []).filter(({ connected }) => !connected);
+  const absent = view.own.length > 0 && view.info.setSize > 1 && view.selfHeal?.length === 0;
+  const unserved = absent || unhealed.length > 0;
   const pending = allThere ? health.healPending : undefined;
   const prefetch = view.info.options['performance.stat-prefetch'];
   const rebuilt = before.prefetch !== prefetch;
@@ -66,12 +74,12 @@ export function decideRepair(
   const since = {
     ...lasting('start-bricks', dead.length > 0, before, nowMs),
     ...lasting('rebuild-graphs', lost.length > 0 && !rebuilt, before, nowMs),
-    ...lasting('restart-self-heal', allThere && unhealed.length > 0, before, nowMs),
+    ...lasting('restart-self-heal', allThere && unserved, before, nowMs),
   };
   const state: RepairState = {
     since,
     ...standstill(before, pending, nowMs),
-    done: health.state === 'healthy' && unhealed.length === 0 ? {} : before.done,
+    done: health.state === 'healthy' && !unserved ? {} : before.done,
     prefetch,
   };
   const lastsFor = (kind: RepairKind, ms: number): boolean => {
@@ -90,7 +98,11 @@ export function decideRepair(
   if (lastsFor('restart-self-heal', repairTimes.lostForMs) || stands)
     return acted(
       { ...state, leastPending: undefined, standstillSinceMs: undefined },
-      { kind: 'restart-self-heal', pending: pending ?? 0, lost: unhealed.length },
+      {
+        kind: 'restart-self-heal',
+        pending: pending ?? 0,
+        why: absent ? 'does not run' : unserved ? 'is away from a copy' : 'gets nowhere',
+      },
       nowMs,
     );
   return { state, action: undefined };

@@ -25,20 +25,28 @@ function world() {
   const calls: string[] = [];
   const notices: string[] = [];
   const statuses: VolumeStatus[] = [];
-  const now = { heal: calmHeal, meta: calmMeta, dump: captured('shd.statedump'), waiting: 0 };
+  const now = {
+    heal: calmHeal,
+    meta: calmMeta,
+    dump: captured('shd.statedump'),
+    waiting: 0,
+    clients: [0, 1, 2].map((n) => `data-client-${n}`),
+  };
   const pidFile = brickPidFile('data', { address: own, path });
   const files = new Map([
     [pidFile, '100\n'],
     ['/proc/100/cmdline', `/usr/sbin/glusterfsd\0--brick-name\0${path}\0`],
     [selfHealPidFile('data'), '200\n'],
-    ['/proc/200/cmdline', '/usr/sbin/glusterfs\0--volfile-id\0shd/data\0-p\0x\0-l\0gluster/glustershd.log\0'],
+    ['/proc/200/cmdline', '/usr/sbin/glusterfs\0--volfile-id\0shd/data\0--process-name\0glustershd\0'],
     ['/var/lib/glusterd/vols/data/info', 'version=1'],
   ]);
   const run: Run = async (argv) => {
     const said = (stdout: string) => ({ exitCode: 0, stdout, stderr: '' });
     const line = argv.join(' ');
     if (argv[0] === 'stat') return said('4096 1000 500\n');
-    if (argv[0] === 'find') return said(['0', '1', '2'].map((n) => `/m/active/data-client-${n}`).join('\n'));
+    // `active` is a link: find looks into it only with the slash
+    if (argv[0] === 'find')
+      return said(argv[1]?.endsWith('/') ? now.clients.map((one) => `/m/active/${one}\n`).join('') : '');
     if (argv[0] === 'grep') return said(now.meta);
     calls.push(line.replace('gluster --mode=script --xml ', ''));
     if (argv[0] === 'kill') {
@@ -138,6 +146,17 @@ test('a brick of this host that died is started again, and told', async () => {
   const asked = await room.looks(3);
   assert.is(asked.filter((call) => call === 'volume start data force').length, 1);
   assert.equal(room.notices, ['volume.degraded', 'volume.brick-started', 'volume.healthy']);
+});
+
+test('a mount that does not say what it is connected to is not called healthy', async () => {
+  const room = world();
+  room.now.clients = [];
+  await room.looks(1);
+  assert.is(state(room), 'unknown');
+  room.now.clients = ['data-client-0', 'data-client-1', 'data-client-2'];
+  room.now.meta = room.now.meta.replace('data-client-2/options/remote-host:', 'x');
+  await room.looks(1);
+  assert.is(state(room), 'unknown');
 });
 
 test('a number that belongs to another process now is no brick', async () => {

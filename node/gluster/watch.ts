@@ -96,7 +96,9 @@ export function makeWatch(env: WatchEnv): Watch {
         return;
       case 'restart-self-heal':
         await endSelfHeal(env.own, name);
-        await startForce(env, name);
+        // it is one process for all of them, and each is brought back by its own start
+        for (const one of await volumesNow())
+          if (one.started && one.setSize > 1) await startForce(env, one.name);
         env.notice('warning', 'volume.self-heal-restarted', selfHealSentence(name, action));
     }
   };
@@ -122,13 +124,12 @@ export function makeWatch(env: WatchEnv): Watch {
   };
 }
 
-function selfHealSentence(name: string, { lost, pending }: { lost: number; pending: number }): string {
+function selfHealSentence(
+  name: string,
+  { why, pending }: Extract<RepairAction, { kind: 'restart-self-heal' }>,
+): string {
   const files = pending === 1 ? 'one file waits' : `${pending} files wait`;
-  const why =
-    lost > 0
-      ? `The self-heal service of this host stayed away from a copy of ${name} that is up`
-      : `The self-heal service of this host got nowhere with ${name}`;
-  return `${why} (${files} to be copied); it was started anew.`;
+  return `The self-heal service of this host ${why} (${name}: ${files} to be copied); it is started anew.`;
 }
 
 function statusOf({ view, size }: Observation, health: ReturnType<typeof judge>, now: Date): VolumeStatus {
