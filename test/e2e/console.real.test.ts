@@ -97,9 +97,12 @@ test('there is one screen, however often one connects again', async () => {
 test('it comes back when the engine does', async () => {
   await page.goto(`${target.url}/vms/${await target.vmId('db01')}/console`);
   await connected();
-  await target.stopEngine();
-  await page.getByText('Connecting again').waitFor();
-  await target.startEngine();
+  try {
+    await target.stopEngine();
+    await page.getByText('Connected', { exact: true }).waitFor({ state: 'detached' });
+  } finally {
+    await target.startEngine();
+  }
   await connected();
 });
 
