@@ -56,7 +56,8 @@ async function traces(host: LabHost): Promise<string> {
     'ls -A /var/lib/trefoil/bricks /var/lib/trefoil/volumes 2>/dev/null',
     'ip -brief -4 address | grep -v ^lo',
     'systemctl is-active etcd glusterd',
-    'blkid || true',
+    // without its cache, which would tell for a while of what was there before
+    'blkid -c /dev/null || true',
   ];
   return (await host.exec(['sh', '-c', script.join('; ')], { okExitCodes: [3] })).stdout;
 }

@@ -33,7 +33,7 @@ async function traces(host: LabHost): Promise<string> {
     'systemctl is-active etcd glusterd',
     'grep -e fuse.glusterfs -e /trefoil/bricks /proc/self/mountinfo',
     'pgrep -a gluster; pgrep -a etcd',
-    'hostname; blkid; cat /etc/trefoil/disks-allow-loop',
+    'hostname; blkid -c /dev/null; cat /etc/trefoil/disks-allow-loop',
   ];
   return (await host.exec(['sh', '-c', `${script.join('; ')}; true`])).stdout;
 }
