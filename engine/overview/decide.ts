@@ -92,7 +92,8 @@ export function canLoseAHost(facts: Facts): Answer {
 
 const yes = (hosts: number): Answer => ({
   answer: 'yes',
-  why: `Whichever of the ${hosts} hosts is lost, the others have all data, the majority, and memory for its VMs.`,
+  // No word of failover before there is one (node/ha).
+  why: `Whichever of the ${hosts} hosts is lost, no data is, and the others have memory for its VMs. They do not start there by themselves yet.`,
 });
 
 function storeSurvives({ etcd, hosts }: Facts): Answer | undefined {
