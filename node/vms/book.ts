@@ -14,6 +14,7 @@ import type { VmId } from '../contract/ids.ts';
 import type { VmStatus } from '../contract/vms.ts';
 import type { DomainRef } from '../libvirt/procedures/shapes.ts';
 import type { Log } from '../log/log.ts';
+import { makeTurns } from '../tasks/turns.ts';
 import {
   type Doing,
   type Ending,
@@ -74,7 +75,7 @@ export type Book = {
 
 export function makeBook(env: BookEnv): Book {
   const entries = new Map<string, Alterable>();
-  const turns = new Map<string, Promise<unknown>>();
+  const inTurn = makeTurns();
   const writes = new Map<string, Promise<void>>();
   const told = new Map<string, VmStatus>();
   let known: Knowledge = 'not-yet';
@@ -180,18 +181,7 @@ export function makeBook(env: BookEnv): Book {
       env.log.info(`vm -> gone (${reason})`, { vm: entry.id });
       env.publish({ kind: 'vm-gone', id: entry.id, reason });
     },
-    inTurn: (id, act) => {
-      const mine = (turns.get(id) ?? Promise.resolve()).then(act);
-      const settled = mine.then(
-        () => {},
-        () => {},
-      );
-      turns.set(id, settled);
-      void settled.then(() => {
-        if (turns.get(id) === settled) turns.delete(id);
-      });
-      return mine;
-    },
+    inTurn,
     know: (knowledge) => {
       known = knowledge;
       for (const entry of entries.values()) tell(entry);

@@ -5,6 +5,7 @@ import type { NodeHandlers } from '../api/handlers.ts';
 import { mountPutSchema, type VolumeStatus } from '../contract/storage.ts';
 import { accepted } from '../files/accepted.ts';
 import { makeCli } from '../gluster/cli.ts';
+import { makeKeptMounts } from '../gluster/kept-mounts.ts';
 import { ensureMount, type MountsEnv, removeMount } from '../gluster/mounts.ts';
 import { deleteVolume, ensurePeers, ensureVolume, listPeers } from '../gluster/volumes.ts';
 import { makeWatch } from '../gluster/watch.ts';
@@ -77,17 +78,18 @@ export function wireStorage(
     (await readdir(mountsFolder).catch(() => []))
       .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
       .map((name) => name.slice(0, -'.json'.length));
-  const mountAgain = async (volume: string) => {
-    const told = await mountOf(volume).get();
-    if (told === undefined) return;
-    const [first, ...others] = told.value.servers;
-    if (first !== undefined) await ensureMount(mounts, volume, mountPath(volume), [first, ...others]);
-  };
+  const keptMounts = makeKeptMounts({
+    told: mountOf,
+    ensure: (volume, servers) => ensureMount(mounts, volume, mountPath(volume), servers),
+    remove: (volume) => removeMount(mounts, mountPath(volume)),
+  });
   const mountMissing = async () => {
     const here = new Set(watch.latest().flatMap(({ name, mounted }) => (mounted ? [name] : [])));
     for (const volume of await acceptedMounts())
       if (!here.has(volume))
-        await mountAgain(volume).catch((error) => log.error('a volume is not mounted', error, { volume }));
+        await keptMounts
+          .again(volume)
+          .catch((error) => log.error('a volume is not mounted', error, { volume }));
   };
   const tick = async () => {
     if (!(await isUsed())) return;
@@ -135,13 +137,11 @@ export function wireStorage(
       },
       putMount: async ({ params: { name }, body }) => {
         await ensureGlusterd();
-        await mountOf(name).accept(body.generation, body);
-        await mountAgain(name);
+        await keptMounts.put(name, body);
         return watch.look(name);
       },
       deleteMount: async ({ params: { name } }) => {
-        await mountOf(name).forget();
-        await removeMount(mounts, mountPath(name));
+        await keptMounts.remove(name);
         return undefined;
       },
     },
@@ -158,10 +158,7 @@ export function wireStorage(
       {
         what: 'volumes',
         undo: async () => {
-          for (const volume of await acceptedMounts()) {
-            await mountOf(volume).forget();
-            await removeMount(mounts, mountPath(volume));
-          }
+          for (const volume of await acceptedMounts()) await keptMounts.remove(volume);
           await env.units.disable([glusterd]);
           // Bricks outlive glusterd by design (KillMode=process); now they must let go of their disks.
           if (await isUsed()) await env.units.killAll(glusterd, sigterm);
