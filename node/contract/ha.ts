@@ -113,7 +113,6 @@ export const haKeys = {
   watchdog: (host: string) => `/trefoil/v1/ha/watchdogs/${host}`,
   fence: (host: string) => `/trefoil/v1/ha/fences/${host}`,
   proof: (fence: string, by: string, kind: string) => `/trefoil/v1/ha/proofs/${fence}/${by}-${kind}`,
-  proofsOf: (fence: string) => `/trefoil/v1/ha/proofs/${fence}/`,
   returned: (host: string) => `/trefoil/v1/ha/returns/${host}`,
 } as const;
 

@@ -10,10 +10,6 @@ const voices = (view: View, about: HostId) =>
 export const silentForMajority = (view: View, host: HostId): boolean =>
   voices(view, host).filter(({ silent }) => silent.includes(host)).length >= majorityOf(view.members.length);
 
-/** Someone hears it, or those who do not are too few to be sure. */
-export const heardBySomeone = (view: View, host: HostId): boolean =>
-  voices(view, host).some(({ silent }) => !silent.includes(host));
-
 /** Heard by each one that has a voice, and these are more than half. */
 export const heardByMajority = (view: View, host: HostId): boolean => {
   const all = voices(view, host);

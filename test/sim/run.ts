@@ -1,11 +1,10 @@
 import { type Timings, timings } from '../../node/ha/timings.ts';
 import { makeRandom, type Random } from './random.ts';
 import { type Command, carryOut, planOf, type Scenario } from './scenario.ts';
-import type { World as WorldType } from './world.ts';
 import { World } from './world.ts';
 
 /** Runs scenarios, made by hand or drawn at random, and says which laws were broken. */
-export type Outcome = { broken: string[]; log: WorldType['log'] };
+export type Outcome = { broken: string[]; log: World['log'] };
 
 export function runScenario(scenario: Scenario, seed: number, times: Timings = timings): Outcome {
   const world = new World(planOf(scenario), times, makeRandom(seed));

@@ -479,10 +479,6 @@ export class World {
     return this.#connected(machine, other, 'stor') && !other.bars.has(machine.id);
   }
 
-  lastWrite(vm: VmId): { host: HostId; epoch: number; atMs: number } | undefined {
-    return this.#disks.get(vm);
-  }
-
   #vm(id: VmId): SimVm {
     const vm = this.plan.vms.find((one) => one.id === id);
     if (vm === undefined) throw new Error(`there is no VM ${id}`);
