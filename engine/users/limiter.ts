@@ -3,8 +3,8 @@ import { AppError } from '../../node/contract/error.ts';
 
 /**
  * Wrong passwords cost time: after a few, each next try must wait twice as long, per user name and per network. A name
- * counts only where it has not been logged in from before: strangers must not be able to lock its owner out. Counted in
- * memory; an engine that was restarted forgives.
+ * that was logged in from a network before has a count of its own there: strangers elsewhere cannot lock its owner out,
+ * and a neighbour's own login does not wash off wrong tries for it. Counted in memory; an engine that was restarted forgives.
  */
 export type Try = { name: string; address: string };
 export type Limiter = {
@@ -46,7 +46,7 @@ export function makeLimiter(now: () => number): Limiter {
   const pairOf = ({ name, address }: Try) => `${name.toLowerCase()} ${networkOf(address)}`;
   const keysOf = (by: Try): string[] => [
     `network ${networkOf(by.address)}`,
-    ...(known.has(pairOf(by)) ? [] : [`name ${by.name.toLowerCase()}`]),
+    known.has(pairOf(by)) ? `known ${pairOf(by)}` : `name ${by.name.toLowerCase()}`,
   ];
   const current = (key: string): Count | undefined => {
     const count = counts.get(key);
