@@ -29,7 +29,7 @@ import { engineLoops } from './loops/engine-loops.ts';
 import { Loops } from './loops/loops.ts';
 import { makeHealth } from './overview/health.ts';
 import { overviewRoutes } from './overview/routes.ts';
-import { Images } from './storage/images.ts';
+import { Images, imageView } from './storage/images.ts';
 import { deleteImageJob } from './storage/job-delete-image.ts';
 import { storageRoutes } from './storage/routes.ts';
 import { makeLimiter } from './users/limiter.ts';
@@ -142,7 +142,18 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     strays: reconciler.strays,
     twice: reconciler.twice,
   });
-  const images = new Images({ db, hosts, now });
+  const images: Images = new Images({
+    db,
+    hosts,
+    now,
+    tell: (id) =>
+      hub.publish(`image:${id}`, () => {
+        const record = images.get(id);
+        return record === undefined
+          ? { kind: 'image-gone', id }
+          : { kind: 'image', image: imageView(record) };
+      }),
+  });
   const kinds = [
     ...vmJobs(vmsEnv),
     deleteImageJob({ hosts, images, sleep }),

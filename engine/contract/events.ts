@@ -3,7 +3,7 @@ import { timestampSchema } from './common.ts';
 import { overviewSchema } from './health.ts';
 import { hostSchema } from './hosts.ts';
 import { jobSchema } from './jobs.ts';
-import { volumeSchema } from './storage.ts';
+import { imageSchema, volumeSchema } from './storage.ts';
 import { vmSchema } from './vms.ts';
 
 /** A fact in the past tense, kept in the database and shown to people. GET /api/v1/events?after=&limit= (JSON page). */
@@ -30,6 +30,8 @@ export const liveMessageSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('vm-gone'), id: z.string() }),
   z.object({ kind: z.literal('host'), host: hostSchema }),
   z.object({ kind: z.literal('volume'), volume: volumeSchema }),
+  z.object({ kind: z.literal('image'), image: imageSchema }),
+  z.object({ kind: z.literal('image-gone'), id: z.string() }),
   z.object({ kind: z.literal('job'), job: jobSchema }),
   z.object({ kind: z.literal('event'), event: eventSchema }),
   z.object({ kind: z.literal('overview'), overview: overviewSchema }),

@@ -37,7 +37,7 @@ export function makeHub(
       // Statistics that round to the same numbers are no news.
       if (last.get(key) === text) continue;
       last.set(key, text);
-      if (message.kind === 'vm-gone') last.delete(key);
+      if (message.kind === 'vm-gone' || message.kind === 'image-gone') last.delete(key);
       frames.push({ key, text });
     }
     dirty.clear();

@@ -6,6 +6,7 @@ import { type Arranged, jobRounds, type Scenario } from '../../test/support/job-
 import { refused } from '../../test/support/refused.ts';
 import { suite } from '../../test/support/suite.ts';
 import type { Database } from '../db/database.ts';
+import { Images } from './images.ts';
 
 const test = suite('images', { deadlineMs: 40_000 });
 let database: Database;
@@ -55,6 +56,37 @@ test('an upload without bytes, without a name, or for a volume that is not for V
     upload: new Blob(['x']),
   });
   assert.is((await refused(wrong)).code, 'volume.not-for-vms');
+});
+
+test('a list that was on its way while an image was deleted does not bring it back', async () => {
+  const { id } = await upload(engine, 'short-lived');
+  const [online] = engine.engine.hosts.online();
+  assert.ok(online);
+  const answers: PromiseWithResolvers<void>[] = [];
+  const told: string[] = [];
+  // The engine's own host, but its answer waits until this test lets it go.
+  const call = async (...args: Parameters<typeof online.link.client.call>) => {
+    const answer = await online.link.client.call(...args);
+    const gate = Promise.withResolvers<void>();
+    answers.push(gate);
+    await gate.promise;
+    return answer;
+  };
+  const slow = { ...online, link: { ...online.link, client: { ...online.link.client, call } } };
+  const images = new Images({
+    db: database.db,
+    hosts: { online: () => [slow as typeof online] },
+    now: () => new Date(),
+    tell: (changed) => told.push(changed),
+  });
+  await images.load();
+  const looked = images.refresh(['data'], AbortSignal.timeout(10_000));
+  await eventually('the list is on its way', async () => answers.length === 1);
+  await images.forget(id);
+  answers[0]?.resolve();
+  await looked;
+  assert.not.ok(images.all().some((image) => image.id === id));
+  assert.equal(told, [id]);
 });
 
 const scenario: Scenario = {

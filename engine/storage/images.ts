@@ -28,18 +28,25 @@ export const imageView = ({ path: _, sizeMib, createdAt, ...rest }: ImageRecord)
 
 /**
  * Images that disks are made from. The files on the volumes are the truth, whoever put them there; the database adds
- * since when each is known.
+ * since when each is known. Changes are made one after the other, and a look at a volume says nothing about images that
+ * changed after it began: a list that was on its way while an image was deleted does not bring it back.
  */
 export class Images {
   readonly #db: Db;
-  readonly #hosts: Hosts;
+  readonly #hosts: Pick<Hosts, 'online'>;
   readonly #now: () => Date;
+  readonly #tell: (id: ImageId) => void;
   readonly #byId = new Map<ImageId, ImageRecord>();
+  /** counts changes; and at which count each image changed last */
+  #changes = 0;
+  readonly #changedAt = new Map<ImageId, number>();
+  #lastTurn: Promise<unknown> = Promise.resolve();
 
-  constructor(env: { db: Db; hosts: Hosts; now(): Date }) {
+  constructor(env: { db: Db; hosts: Pick<Hosts, 'online'>; now(): Date; tell(id: ImageId): void }) {
     this.#db = env.db;
     this.#hosts = env.hosts;
     this.#now = env.now;
+    this.#tell = env.tell;
   }
 
   async load(): Promise<void> {
@@ -50,6 +57,8 @@ export class Images {
   }
 
   all = (): ImageRecord[] => [...this.#byId.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+
+  get = (id: ImageId): ImageRecord | undefined => this.#byId.get(id);
 
   need(id: ImageId): ImageRecord {
     const record = this.#byId.get(id);
@@ -70,12 +79,17 @@ export class Images {
   }
 
   async #refreshVolume(entry: HostEntry, volume: string, signal: AbortSignal): Promise<number> {
+    const began = this.#changes;
     const answer = await entry.link.client.call('getImages', {}, { signal });
     const files = answer.filter((file) => file.volume === volume);
-    for (const file of files) await this.#keep(file);
     const present = new Set(files.map(({ id }) => id));
-    for (const record of this.#byId.values())
-      if (record.volume === volume && !present.has(record.id)) await this.forget(record.id);
+    await this.#inTurn(async () => {
+      const isNews = (id: ImageId) => (this.#changedAt.get(id) ?? 0) <= began;
+      for (const file of files) if (isNews(file.id)) await this.#keep(file);
+      for (const record of [...this.#byId.values()])
+        if (record.volume === volume && !present.has(record.id) && isNews(record.id))
+          await this.#drop(record.id);
+    });
     return files.length;
   }
 
@@ -97,11 +111,29 @@ export class Images {
       this.#db.insert(images).values(record).onConflictDoUpdate({ target: images.id, set: changing }),
     );
     this.#byId.set(record.id, record);
+    this.#changed(record.id);
   }
 
-  async forget(id: ImageId): Promise<void> {
+  forget(id: ImageId): Promise<void> {
+    return this.#inTurn(() => this.#drop(id));
+  }
+
+  async #drop(id: ImageId): Promise<void> {
     await this.#write(() => this.#db.delete(images).where(eq(images.id, id)));
     this.#byId.delete(id);
+    this.#changed(id);
+  }
+
+  #changed(id: ImageId): void {
+    this.#changes += 1;
+    this.#changedAt.set(id, this.#changes);
+    this.#tell(id);
+  }
+
+  #inTurn(act: () => Promise<void>): Promise<void> {
+    const turn = this.#lastTurn.then(act);
+    this.#lastTurn = turn.catch(() => {});
+    return turn;
   }
 
   async #write(query: () => PromiseLike<unknown>): Promise<void> {

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { makeEvent, makeHost, makeJob, makeVm, uuid } from '../../test/e2e/support/samples.ts';
+import { makeEvent, makeHost, makeImage, makeJob, makeVm, uuid } from '../../test/e2e/support/samples.ts';
 import { suite } from '../../test/support/suite.ts';
 import { applyMessages, emptyCluster, endedJobs, mergeEvents } from './cluster.ts';
 
@@ -28,6 +28,13 @@ test('things come and go', () => {
     after.vms.map((vm) => vm.name),
     ['web01', 'new'],
   );
+});
+
+test('an image that another page uploaded comes, and goes when it is deleted there', () => {
+  const image = makeImage();
+  const shown = applyMessages(two, [{ kind: 'image', image }]);
+  assert.equal(shown.images, [image]);
+  assert.equal(applyMessages(shown, [{ kind: 'image-gone', id: image.id }]).images, []);
 });
 
 test('in a batch the last word counts', () => {

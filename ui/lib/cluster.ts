@@ -43,6 +43,7 @@ export function applyMessages(cluster: Cluster, messages: readonly LiveMessage[]
   const vms = new Changes(cluster.vms, (vm) => vm.id);
   const hosts = new Changes(cluster.hosts, (host) => host.id);
   const volumes = new Changes(cluster.volumes, (volume) => volume.name);
+  const images = new Changes(cluster.images, (image) => image.id as string);
   const jobs = new Changes(cluster.jobs, (job) => job.id);
   const events: Event[] = [];
   for (const message of messages) {
@@ -61,6 +62,12 @@ export function applyMessages(cluster: Cluster, messages: readonly LiveMessage[]
       case 'volume':
         volumes.put(message.volume);
         break;
+      case 'image':
+        images.put(message.image);
+        break;
+      case 'image-gone':
+        images.remove(message.id);
+        break;
       case 'job':
         jobs.put(message.job);
         break;
@@ -75,6 +82,7 @@ export function applyMessages(cluster: Cluster, messages: readonly LiveMessage[]
   next.vms = vms.result();
   next.hosts = hosts.result();
   next.volumes = volumes.result();
+  next.images = images.result();
   next.jobs = newestFirst(jobs.result(), cluster.jobs);
   if (events.length > 0) next.events = mergeEvents(cluster.events, events);
   return next;

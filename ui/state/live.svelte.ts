@@ -87,11 +87,6 @@ export class Live {
     this.#gather ??= setTimeout(() => this.#flush(), gatherMs);
   }
 
-  async readImages(): Promise<void> {
-    const images = await allPages((query) => this.#api.call('listImages', { query }));
-    this.cluster = { ...this.cluster, images };
-  }
-
   /** True when there are still older ones. */
   async readOlderEvents(): Promise<boolean> {
     const oldest = this.cluster.events.at(-1);
@@ -134,7 +129,6 @@ export class Live {
   #tellEnded(jobs: readonly Job[]): void {
     for (const job of new Set(jobs)) {
       this.#awaited.delete(job.id);
-      if (job.subject?.kind === 'image') void this.readImages().catch(() => undefined);
       this.#onJobEnded(job);
     }
   }

@@ -3,6 +3,7 @@ import { type Event, eventSchema } from '../../../engine/contract/events.ts';
 import { type Overview, overviewSchema } from '../../../engine/contract/health.ts';
 import { type Host, hostSchema } from '../../../engine/contract/hosts.ts';
 import { type Job, jobSchema } from '../../../engine/contract/jobs.ts';
+import { type Image, imageSchema } from '../../../engine/contract/storage.ts';
 import { type Vm, vmSchema } from '../../../engine/contract/vms.ts';
 
 /** A stable UUID for a small number. */
@@ -43,6 +44,17 @@ export const makeHost = (given: Loose<Host> = {}): Host =>
     machine: 'Server',
     vmCount: 3,
     runsEngine: false,
+    ...given,
+  });
+
+export const makeImage = (given: Loose<Image> = {}): Image =>
+  imageSchema.parse({
+    id: uuid(301),
+    name: 'Debian 13',
+    volume: 'data',
+    format: 'qcow2',
+    sizeMiB: 400,
+    createdAt: at,
     ...given,
   });
 
