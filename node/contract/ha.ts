@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { generationSchema, hostIdSchema, nameSchema, vmIdSchema } from './ids.ts';
+import { vmSpecSchema } from './vms.ts';
 
 /**
  * What HA keeps in etcd, one JSON value a key (node/ha/README.md). Records have no times: clocks of hosts are never
@@ -20,6 +21,16 @@ export const haVmSchema = z.object({
   volumes: z.array(nameSchema),
   /** hosts it may run on; absent: all */
   allowedHosts: z.array(hostIdSchema).optional(),
+  /** taken when it may and has room; where a person or the engine's scheduler wants it */
+  preferredHost: hostIdSchema.optional(),
+});
+
+/** Written by the engine in the same transaction as the VM's record: how its domain is made; holds from the next start. */
+export const haSpecSchema = z.object({
+  v: version,
+  id: vmIdSchema,
+  generation: generationSchema,
+  spec: vmSpecSchema,
 });
 
 /**
@@ -101,6 +112,20 @@ export const haReturnSchema = z.object({
   instance: z.string(),
 });
 
+/**
+ * One line of the timeline, for people: `at` is the writer's own clock, and nothing is ever decided by it. Each host keeps
+ * its newest ones under keys that sort by time.
+ */
+export const haNoteSchema = z.object({
+  v: version,
+  at: z.iso.datetime(),
+  by: hostIdSchema,
+  severity: z.enum(['info', 'warning', 'error']),
+  /** id of the host or the VM that it is about */
+  about: z.string(),
+  text: z.string(),
+});
+
 export const haLeaderSchema = z.object({ v: version, host: hostIdSchema, instance: z.string() });
 
 export const haKeys = {
@@ -113,10 +138,15 @@ export const haKeys = {
   watchdog: (host: string) => `/trefoil/v1/ha/watchdogs/${host}`,
   fence: (host: string) => `/trefoil/v1/ha/fences/${host}`,
   proof: (fence: string, by: string, kind: string) => `/trefoil/v1/ha/proofs/${fence}/${by}-${kind}`,
+  /** `number` counts the host's notes within one start of its agent */
+  note: (at: string, host: string, number: number) => `/trefoil/v1/ha/timeline/${at}-${host}-${number}`,
+  timeline: '/trefoil/v1/ha/timeline/',
   returned: (host: string) => `/trefoil/v1/ha/returns/${host}`,
 } as const;
 
 export type HaVm = z.infer<typeof haVmSchema>;
+export type HaSpec = z.infer<typeof haSpecSchema>;
+export type HaNote = z.infer<typeof haNoteSchema>;
 export type HaAssignment = z.infer<typeof haAssignmentSchema>;
 export type HaReport = z.infer<typeof haReportSchema>;
 export type HaWatchdog = z.infer<typeof haWatchdogSchema>;

@@ -12,6 +12,8 @@ export const vmMetadataSchema = z.object({
   startedAt: z.iso.datetime(),
   accelerator: z.enum(['kvm', 'tcg']),
   spec: vmSpecSchema,
+  /** of the assignment that it runs by, when HA started it (node/contract/ha.ts) */
+  epoch: z.number().int().positive().optional(),
 });
 export type VmMetadata = z.infer<typeof vmMetadataSchema>;
 
