@@ -1,6 +1,5 @@
 import { PassThrough } from 'node:stream';
 import { staticFiles } from '../../engine/api/static.ts';
-import type { ClusterStore } from '../../engine/cluster/etcd.ts';
 import { loadCluster } from '../../engine/cluster/store.ts';
 import { type EngineClient, makeEngineClient, makeFetchSend } from '../../engine/contract/client.ts';
 import type { EngineSeed } from '../../engine/contract/seed.ts';
@@ -22,6 +21,7 @@ import { addImage } from '../fakes/hosts/handlers-storage.ts';
 import { type FakeHost, type FakeWorld, hostById, makeFakeWorld } from '../fakes/hosts/model.ts';
 import { makeTestCa, type TestCa } from './certificates.ts';
 import { eventually } from './eventually.ts';
+import { memoryStore } from './memory-store.ts';
 
 export const adminPassword = 'eleven blue herons';
 /** What a login costs is tested where logins are. */
@@ -156,13 +156,6 @@ async function* eventsOf(world: FakeWorld, host: FakeHost, signal: AbortSignal):
   }
 }
 
-export const memoryStore = (world: FakeWorld): ClusterStore => ({
-  get: async (key) => world.etcd.get(key),
-  put: async (key, value) => void world.etcd.set(key, value),
-  remove: async (key) => void world.etcd.delete(key),
-  close: async () => {},
-});
-
 export async function seedOf({ formed, ca }: Formed): Promise<EngineSeed> {
   adminHash ??= hashPassword(adminPassword, passwordCost);
   return {
@@ -219,7 +212,7 @@ export async function testEngine(
     database,
     cluster,
     openLink: memoryLinks(world),
-    store: memoryStore(world),
+    store: memoryStore(world.etcd),
     caCertificate: ca.certificate,
     files: staticFiles(options.uiDirectory ?? '/nonexistent'),
     log: options.log ?? silentLog,

@@ -14,6 +14,7 @@ import type { Task } from '../../../node/contract/tasks.ts';
 import type { TimePut } from '../../../node/contract/units.ts';
 import type { ImageFile, VmPower, VmSpec, VmState } from '../../../node/contract/vms.ts';
 import { fingerprintOf, newKeys, selfSignedCertificate } from '../../../node/identity/certificate.ts';
+import { WorldEtcd } from '../etcd/world-etcd.ts';
 
 /** What goes wrong at one route of one host, `times` times (always, when not told). */
 export type Fault = {
@@ -103,7 +104,7 @@ export type FakeWorld = {
   hosts: FakeHost[];
   volumes: Map<string, FakeVolume>;
   /** what the hosts' etcd holds */
-  etcd: Map<string, string>;
+  etcd: WorldEtcd;
   /** 0: all is done at once; 1: about as long as real things take */
   pace: number;
   version: string;
@@ -200,7 +201,7 @@ export async function makeFakeWorld(
   const world: FakeWorld = {
     hosts: [],
     volumes: new Map(),
-    etcd: new Map(),
+    etcd: new WorldEtcd(),
     pace: options.pace ?? 0,
     version: options.version ?? '0.1.0',
     now,
@@ -273,6 +274,6 @@ export function keptState(world: FakeWorld): unknown {
   return plain({
     hosts: world.hosts.map((host) => ({ name: host.options.name, ...host.kept })),
     volumes: world.volumes,
-    etcd: world.etcd,
+    etcd: new Map(world.etcd),
   });
 }
