@@ -96,6 +96,7 @@ export async function makeDevWorld(
   world.pace = 1;
   const close = async () => {
     await Promise.all(all.map((served) => served.close()));
+    formed.agents.stop();
     await etcd.stop();
   };
   return { world, plan, planFile, password, close };

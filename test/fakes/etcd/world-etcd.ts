@@ -15,13 +15,22 @@ export type Write = { key: string; value: string; lease?: string } | { key: stri
  */
 export class WorldEtcd {
   readonly store: FakeStore = makeFakeStore();
+  /** what the store holds, readable; brought up to date by each of its changes, whoever made it */
+  readonly #held = new Map<string, Held>();
+  #seen = 0;
 
-  get = (key: string): string | undefined => this.held(key)?.value;
-  has = (key: string): boolean => this.held(key) !== undefined;
-  held(key: string): Held | undefined {
-    const kv = this.store.get(encode(key));
-    return kv === undefined ? undefined : { value: decode(kv.value), revision: kv.modRevision };
+  constructor() {
+    this.store.onChange(() => {
+      for (const { type, kv } of this.store.eventsSince(this.#seen + 1))
+        if (type === 'DELETE') this.#held.delete(decode(kv.key));
+        else this.#held.set(decode(kv.key), { value: decode(kv.value), revision: kv.modRevision });
+      this.#seen = this.store.revision;
+    });
   }
+
+  get = (key: string): string | undefined => this.#held.get(key)?.value;
+  has = (key: string): boolean => this.#held.has(key);
+  held = (key: string): Held | undefined => this.#held.get(key);
   set(key: string, value: string): void {
     this.store.put(encode(key), encode(value), '0');
   }
@@ -30,17 +39,11 @@ export class WorldEtcd {
     this.store.remove(first, last);
   }
   *[Symbol.iterator](): IterableIterator<[string, string]> {
-    for (const { key, value } of this.store.range(first, last)) yield [decode(key), decode(value)];
+    for (const [key, { value }] of this.#held) yield [key, value];
   }
-  withPrefix(prefix: string): [string, Held][] {
-    return this.store
-      .range(first, last)
-      .map(({ key, value, modRevision }): [string, Held] => [
-        decode(key),
-        { value: decode(value), revision: modRevision },
-      ])
-      .filter(([key]) => key.startsWith(prefix));
-  }
+  /** in no order */
+  withPrefix = (prefix: string): [string, Held][] =>
+    [...this.#held].filter(([key]) => key.startsWith(prefix));
 
   /** All or nothing; false when a guard does not hold. */
   commit(guards: readonly Guard[], writes: readonly Write[]): boolean {

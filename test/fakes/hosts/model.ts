@@ -33,6 +33,8 @@ export type FakeVm = {
   startedAt?: string;
   /** what it wrote to its serial console */
   serial: string;
+  /** HA started it, by the assignment of this epoch; and how it ended, on the clock of performance.now() */
+  ha?: { epoch: number; ended?: { how: 'guest' | 'crashed' | 'not-started'; atMs: number } };
 };
 
 export type FakeDiskFile = { format: 'raw' | 'qcow2'; sizeMiB: number; content: string };
