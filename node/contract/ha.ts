@@ -133,6 +133,9 @@ export const haKeys = {
   leader: '/trefoil/v1/ha/leader',
   vm: (id: string) => `/trefoil/v1/ha/vms/${id}`,
   spec: (id: string) => `/trefoil/v1/ha/specs/${id}`,
+  specs: '/trefoil/v1/ha/specs/',
+  /** base64 of 32 random bytes: what agents prove their probes by; the first agent makes it */
+  probeKey: '/trefoil/v1/ha/probe-key',
   assignment: (vm: string) => `/trefoil/v1/ha/assignments/${vm}`,
   report: (host: string) => `/trefoil/v1/ha/reports/${host}`,
   watchdog: (host: string) => `/trefoil/v1/ha/watchdogs/${host}`,
