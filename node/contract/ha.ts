@@ -8,6 +8,9 @@ import { vmSpecSchema } from './vms.ts';
  */
 const version = z.literal(1).default(1);
 
+/** Of the engine's VM; no other VM may have it. */
+export const enginePriority = 1000;
+
 /** Written by the engine: a VM that HA keeps running. The run spec itself is beside it, see `haKeys.spec`. */
 export const haVmSchema = z.object({
   v: version,
