@@ -4,7 +4,7 @@
  */
 import { readIfThere } from '../files/atomic.ts';
 import { makeLog } from '../log/log.ts';
-import { barsOf, openHaAgent, type Part, readPart } from './live/agent.ts';
+import { barsOf, forgetCluster, openHaAgent, type Part, readPart } from './live/agent.ts';
 
 const log = makeLog('trefoil-ha');
 const options = {
@@ -37,10 +37,15 @@ if (process.argv[2] === 'restore') {
   log.info('waiting until this host belongs to a cluster');
   const part = await waitForPart();
   const agent = await openHaAgent(options, part);
-  const stop = async (why: string) => {
+  let isStopping = false;
+  const stop = async (why: string, hasLeft = false) => {
+    if (isStopping) return;
+    isStopping = true;
     log.info('stopping', { why });
     setTimeout(() => process.exit(1), 8_000).unref();
     await agent.close();
+    // What was kept for that cluster means nothing to another one.
+    if (hasLeft) await forgetCluster(options);
     process.exit(0);
   };
   process.once('SIGTERM', () => void stop('SIGTERM'));
@@ -48,7 +53,8 @@ if (process.argv[2] === 'restore') {
   // A host that has left its cluster, or belongs to another one: systemd starts this anew.
   setInterval(() => {
     void readIfThere(membershipPath).then((text) => {
-      if (text === undefined || !text.includes(part.joinedAt)) void stop('this host has left its cluster');
+      if (text === undefined || !text.includes(part.joinedAt))
+        void stop('this host has left its cluster', true);
     });
   }, lookMs);
 }

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../../clock/clock.ts';
 import { run } from '../../command/run.ts';
@@ -61,6 +61,14 @@ export type Part = NonNullable<Awaited<ReturnType<typeof readPart>>>;
 
 export const barsOf = ({ stateDirectory, log }: Pick<HaOptions, 'stateDirectory' | 'log'>) =>
   makeBars({ path: join(stateDirectory, 'ha', 'bars.json'), run, log });
+
+/** Rules against its hosts, and the key for its probes. */
+export async function forgetCluster(options: HaOptions): Promise<void> {
+  const bars = barsOf(options);
+  await bars.restore();
+  for (const host of [...bars.inForce().keys()]) await bars.unbar(host);
+  await rm(join(options.stateDirectory, 'ha'), { recursive: true, force: true });
+}
 
 /** Puts the parts of the agent together; decides nothing itself. */
 export async function openHaAgent(options: HaOptions, part: Part): Promise<{ close(): Promise<void> }> {
