@@ -42,10 +42,12 @@ export const cuts: Record<string, Cut> = {
     goalMs: { p50: 4_500, p95: 6_000 },
     lives: true,
     do: async (host) => {
-      await Promise.all([host.netDown('mgmt'), host.netDown('stor')]);
+      await host.netDown('stor');
+      await host.netDown('mgmt');
     },
     mend: async (host) => {
-      await Promise.all([host.netUp('mgmt'), host.netUp('stor')]);
+      await host.netUp('mgmt');
+      await host.netUp('stor');
     },
   },
   freeze: {

@@ -10,20 +10,21 @@ import { dirname } from 'node:path';
 import { argv, exit, stdout } from 'node:process';
 import { parseArgs } from 'node:util';
 import { enginePriority, haKeys, haVmSchema } from '../../../node/contract/ha.ts';
-import { type Lab, type LabHost, openLab } from '../../lab/lab.ts';
-import { eventually } from '../../support/eventually.ts';
 import {
   assignmentOf,
-  type BenchVm,
+  type DeclaredVm,
   declareVm,
   hostNames,
   readStore,
   removeVm,
   untilCalm,
-} from './cluster.ts';
+} from '../../lab/ha.ts';
+import { allLinesSince, type Line } from '../../lab/ha-log.ts';
+import { type Lab, type LabHost, openLab } from '../../lab/lab.ts';
+import { faultsOf, readDisk } from '../../lab/witness.ts';
+import { eventually } from '../../support/eventually.ts';
 import { type Cut, cuts } from './cuts.ts';
-import { allLinesSince, type Line, summarise } from './watch.ts';
-import { faultsOf, readDisk } from './witness.ts';
+import { summarise } from './summary.ts';
 
 const { values } = parseArgs({
   args: argv.slice(2),
@@ -55,7 +56,7 @@ const otherThan = (host: LabHost): LabHost => {
   return other;
 };
 
-async function engineVm(): Promise<BenchVm> {
+async function engineVm(): Promise<DeclaredVm> {
   const records = await readStore(lab.host('host1'), `${haKeys.prefix}vms/`);
   const vms = [...records.values()].map((value) => haVmSchema.parse(value));
   const engine = vms.find(({ priority }) => priority === enginePriority);
@@ -70,7 +71,7 @@ const phaseNames: readonly [string, RegExp][] = [
   ['given', / goes to host/],
 ];
 
-async function once(name: string, cut: Cut, vm: BenchVm, lostLab: Lab): Promise<Run> {
+async function once(name: string, cut: Cut, vm: DeclaredVm, lostLab: Lab): Promise<Run> {
   await untilCalm(lostLab);
   const assignment = await assignmentOf(lab.host('host1'), vm.id);
   const host = lab.host(names.get(assignment?.host ?? '') ?? '');

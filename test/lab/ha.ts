@@ -6,13 +6,13 @@ import {
   haAssignmentSchema,
   haKeys,
   haReportSchema,
-} from '../../../node/contract/ha.ts';
-import { vmIdSchema } from '../../../node/contract/ids.ts';
-import { vmSpecSchema } from '../../../node/contract/vms.ts';
-import type { Lab, LabHost } from '../../lab/lab.ts';
-import { eventually } from '../../support/eventually.ts';
+} from '../../node/contract/ha.ts';
+import { vmIdSchema } from '../../node/contract/ids.ts';
+import { vmSpecSchema } from '../../node/contract/vms.ts';
+import { eventually } from '../support/eventually.ts';
+import type { Lab, LabHost } from './lab.ts';
 
-/** What the benchmark knows and does inside a running lab: by the cluster's own store and the hosts' own agents. */
+/** What HA's tests and benchmarks see and do inside a running lab: by the cluster's own store and the hosts' own agents. */
 const tls = '/var/lib/trefoil/identity/tls';
 const etcdctl = (...argv: string[]): string[] => [
   'etcdctl',
@@ -59,10 +59,10 @@ export async function askAgent(host: LabHost, path: string): Promise<unknown> {
 
 const volumesSchema = z.array(z.object({ name: z.string(), state: z.string(), summary: z.string() }));
 
-export type BenchVm = { id: string; name: string; disk: string };
+export type DeclaredVm = { id: string; name: string; disk: string };
 
 /** A VM of the test guest on the volume `data`, kept running by HA. */
-export async function declareVm(host: LabHost, name: string, preferredHost?: string): Promise<BenchVm> {
+export async function declareVm(host: LabHost, name: string, preferredHost?: string): Promise<DeclaredVm> {
   const id = vmIdSchema.parse(randomUUID());
   const disk = `disks/${name}-${id.slice(0, 8)}.qcow2`;
   const volume = '/var/lib/trefoil/volumes/data';
@@ -85,7 +85,7 @@ export async function declareVm(host: LabHost, name: string, preferredHost?: str
   const record: HaVm = {
     v: 1,
     id,
-    // The benchmark's own names are names.
+    // The test's own names are names.
     name: name as HaVm['name'],
     generation: 1,
     wanted: 'running',
@@ -101,7 +101,7 @@ export async function declareVm(host: LabHost, name: string, preferredHost?: str
   return { id, name, disk };
 }
 
-export async function removeVm(host: LabHost, vm: BenchVm): Promise<void> {
+export async function removeVm(host: LabHost, vm: DeclaredVm): Promise<void> {
   const records = await readStore(host, haKeys.vm(vm.id));
   for (const [key, value] of records) await put(host, key, { ...(value as HaVm), wanted: 'stopped' });
   await eventually(

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { LabHost } from '../../lab/lab.ts';
+import type { LabHost } from './lab.ts';
 
 /** Lines of the agents' journals: all hosts share this machine's clock, so their times can be compared. */
 const lineSchema = z.object({ at: z.iso.datetime(), message: z.string() }).loose();
@@ -26,14 +26,4 @@ export async function linesSince(host: LabHost, sinceMs: number): Promise<Line[]
 export async function allLinesSince(hosts: readonly LabHost[], sinceMs: number): Promise<Line[]> {
   const all = await Promise.all(hosts.map((host) => linesSince(host, sinceMs).catch(() => [])));
   return all.flat().sort((a, b) => a.atMs - b.atMs);
-}
-
-export type Summary = { count: number; p50: number; p95: number; max: number };
-
-/** Of milliseconds; p95 by the nearest rank, so that ten runs give their worst. */
-export function summarise(samples: readonly number[]): Summary {
-  const sorted = [...samples].sort((a, b) => a - b);
-  const at = (share: number) =>
-    sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
-  return { count: sorted.length, p50: at(0.5), p95: at(0.95), max: sorted.at(-1) ?? Number.NaN };
 }

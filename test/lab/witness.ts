@@ -1,5 +1,5 @@
-import type { LabHost } from '../../lab/lab.ts';
-import type { BenchVm } from './cluster.ts';
+import type { DeclaredVm } from './ha.ts';
+import type { LabHost } from './lab.ts';
 
 /**
  * What the test guest has written on its disk (image/guest): records with a number and the id of the boot that wrote them,
@@ -31,7 +31,7 @@ export function faultsOf(records: readonly WitnessRecord[]): string[] {
 }
 
 /** The whole disk as it is on the volume now: records are in its last MiB. */
-export async function readDisk(host: LabHost, vm: BenchVm): Promise<WitnessRecord[]> {
+export async function readDisk(host: LabHost, vm: DeclaredVm): Promise<WitnessRecord[]> {
   const path = `/var/lib/trefoil/volumes/data/${vm.disk}`;
   const raw = `/tmp/witness-${vm.id}.raw`;
   const script = `qemu-img convert -U -f qcow2 -O raw ${path} ${raw} && tail -c 1048576 ${raw} | tr -d '\\0'; rm -f ${raw}`;
