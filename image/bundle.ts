@@ -22,6 +22,7 @@ export type Target = {
 
 export const targets: readonly Target[] = [
   { name: 'trefoil-node.mjs', entry: 'node/main.ts', sources: ['node'], kind: 'program' },
+  { name: 'trefoil-ha.mjs', entry: 'node/ha/main.ts', sources: ['node'], kind: 'program' },
   {
     name: 'trefoil-installer.mjs',
     entry: 'installer/main.ts',

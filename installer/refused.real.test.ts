@@ -223,7 +223,7 @@ refusal('two formations at once, over the same hosts', async (good) => {
     assert.ok(ends.filter(({ exitCode }) => exitCode === 0).length <= 1, told);
     for (const { exitCode, stderr } of ends)
       if (exitCode !== 0)
-        assert.match(stderr, /belongs to|joined another cluster|not the one that it shows now/);
+        assert.match(stderr, /belongs to|joined another cluster|not the one that it shows now/, told);
   } finally {
     for (const [index, host] of rivals.entries()) {
       const { stdout } = await run(host, 'status');

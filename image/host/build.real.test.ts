@@ -26,6 +26,7 @@ test('only what we want starts at boot', async () => {
     'systemd-networkd.service',
     'trefoil-console.path',
     'trefoil-console.service',
+    'trefoil-ha.service',
     'trefoil-node.service',
   ]);
   const everywhere = await readdir(join(tree, 'etc/systemd/system'), { recursive: true });
@@ -42,7 +43,12 @@ test('only what we want starts at boot', async () => {
 });
 
 test('systemd understands our units', async () => {
-  const units = ['trefoil-node.service', 'trefoil-console.service', 'trefoil-console.path'];
+  const units = [
+    'trefoil-node.service',
+    'trefoil-ha.service',
+    'trefoil-console.service',
+    'trefoil-console.path',
+  ];
   await tool(['systemd-analyze', 'verify', '--man=no', `--root=${tree}`, ...units]);
 });
 

@@ -9,6 +9,8 @@ export type StorePort = {
   get(key: string): Promise<string | undefined>;
   /** Writes all of `entries` if `guard` does not exist yet; says whether it did. */
   putAllOnce(guard: string, entries: readonly (readonly [string, string])[]): Promise<boolean>;
+  /** Writes one key, whatever it was. */
+  put(key: string, value: string): Promise<void>;
 };
 
 export type StoreMember = HostIdentity & { name: string; address: string };
@@ -58,5 +60,7 @@ export function makeStore(members: readonly StoreMember[]): StorePort {
       });
       return succeeded;
     },
+    put: async (key, value) =>
+      void (await ask(z.object({}), '/v3/kv/put', { key: base64(key), value: base64(value) })),
   };
 }

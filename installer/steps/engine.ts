@@ -1,5 +1,13 @@
 import { type EngineSeed, engineSeedSchema } from '../../engine/contract/seed.ts';
 import { AppError } from '../../node/contract/error.ts';
+import {
+  enginePriority,
+  type HaSpec,
+  type HaVm,
+  haAssignmentSchema,
+  haKeys,
+} from '../../node/contract/ha.ts';
+import { nameSchema } from '../../node/contract/ids.ts';
 import { bridgeNameOf } from '../../node/contract/network.ts';
 import type { Task } from '../../node/contract/tasks.ts';
 import type { VmStatus } from '../../node/contract/vms.ts';
@@ -7,6 +15,7 @@ import { etcdPort } from '../etcd/store.ts';
 import { addressOf } from '../net/ipv4.ts';
 import { etcdMembersOf, firstOf } from '../plan/model.ts';
 import { enginePaths } from '../plan/plan.ts';
+import { storeOf } from './declare.ts';
 import { agentOf, late, need, type StepContext, type StepWork, until } from './model.ts';
 
 const copyMs = 20 * 60_000;
@@ -89,19 +98,56 @@ export const engineSeed: StepWork = {
   },
 };
 
-async function engineVm(context: StepContext): Promise<VmStatus | undefined> {
-  const vms = await agentOf(context, firstOf(context.plan)).call('getVms');
-  return vms.find((vm) => vm.id === context.plan.engine.spec.id);
+/** Where the engine's VM runs, or was seen last: HA may have moved it since. */
+export async function engineVm(context: StepContext): Promise<VmStatus | undefined> {
+  const { plan } = context;
+  const seen = await Promise.all(
+    plan.hosts.map((host) =>
+      agentOf(context, host)
+        .call('getVms')
+        .catch(() => []),
+    ),
+  );
+  const all = seen.flat().filter((vm) => vm.id === plan.engine.spec.id);
+  return all.find((vm) => vm.state === 'running') ?? all[0];
+}
+
+/** The engine's VM is the HA VM with the highest priority: it is declared, and the hosts start it and keep it running. */
+function engineRecords({ plan }: StepContext, generation: number): [string, string][] {
+  const { spec } = plan.engine;
+  const vm: HaVm = {
+    v: 1,
+    id: spec.id,
+    name: nameSchema.parse(spec.name),
+    generation,
+    wanted: 'running',
+    priority: enginePriority,
+    memoryMiB: spec.memoryMiB,
+    volumes: [...new Set(spec.disks.map(({ volume }) => volume))],
+    preferredHost: firstOf(plan).id,
+  };
+  const kept: HaSpec = { v: 1, id: spec.id, generation, spec };
+  return [
+    [haKeys.spec(spec.id), JSON.stringify(kept)],
+    [haKeys.vm(spec.id), JSON.stringify(vm)],
+  ];
+}
+
+async function wantEngine(context: StepContext): Promise<void> {
+  const { id } = context.plan.engine.spec;
+  const store = storeOf(context);
+  if (await store.putAllOnce(haKeys.vm(id), engineRecords(context, 1))) return;
+  // A guest that shut itself down stays off until it is wanted anew.
+  const text = await store.get(haKeys.assignment(id));
+  const assignment = text === undefined ? undefined : haAssignmentSchema.parse(JSON.parse(text));
+  if (assignment?.state !== 'ended') return;
+  for (const [key, value] of engineRecords(context, assignment.generation + 1)) await store.put(key, value);
 }
 
 export const engineStart: StepWork = {
   isDone: async (context) => (await engineVm(context))?.state === 'running',
   run: async (context) => {
-    const { spec } = context.plan.engine;
-    await agentOf(context, firstOf(context.plan)).call('putVm', {
-      params: { id: spec.id },
-      body: { generation: 1, spec, power: 'running' },
-    });
+    await wantEngine(context);
     await until(
       context,
       {
@@ -109,7 +155,7 @@ export const engineStart: StepWork = {
         otherwise: late(
           'engine.not-started',
           "The engine's VM does not start.",
-          'See "journalctl -u trefoil-node" on the first host.',
+          'See "journalctl -u trefoil-ha" on the hosts.',
         ),
       },
       async () => ((await engineVm(context))?.state === 'running' ? true : undefined),
@@ -155,8 +201,9 @@ export const engineReady: StepWork = {
         const health = await engine.health();
         if (health?.state === 'ready') return true;
         const vm = await engineVm(context);
-        if (vm?.state === 'off' || vm?.state === 'crashed') throw notRunning(vm);
-        context.detail(health === undefined ? 'it boots' : `it says: ${health.state}`);
+        if (vm?.state === 'off') throw notRunning(vm);
+        const boots = vm?.state === 'running' ? 'it boots' : 'it is started again';
+        context.detail(health === undefined ? boots : `it says: ${health.state}`);
         return undefined;
       },
     );

@@ -2,7 +2,8 @@ import { AppError } from '../../node/contract/error.ts';
 import type { EngineSession, EngineView } from '../engine/engine.ts';
 import { removeSecrets } from '../journal/journal.ts';
 import { addressOf } from '../net/ipv4.ts';
-import { etcdMembersOf, firstOf } from '../plan/model.ts';
+import { etcdMembersOf } from '../plan/model.ts';
+import { engineVm } from './engine.ts';
 import { agentOf, need, type StepContext, type StepWork, until } from './model.ts';
 import { sickVolumes } from './storage.ts';
 
@@ -14,12 +15,12 @@ async function complaints(context: StepContext, engine: EngineSession | undefine
   const members = await Promise.all(
     etcdMembersOf(plan).map(async (host) => ({ host, status: await agentOf(context, host).call('getEtcd') })),
   );
-  const vm = await agentOf(context, firstOf(plan)).call('getVm', { params: { id: plan.engine.spec.id } });
+  const vm = await engineVm(context);
   return [
     ...members
       .filter(({ status }) => !status.healthy)
       .map(({ host, status }) => `The cluster store on ${host.name} is not well: ${status.reason}.`),
-    ...(vm.state === 'running' ? [] : [`The engine's VM is ${vm.state}.`]),
+    ...(vm?.state === 'running' ? [] : [`The engine's VM is ${vm?.state ?? 'not there'}.`]),
     ...(await sickVolumes(context)),
     ...(engine === undefined ? [] : engineComplaints(context, await engine.look())),
   ];

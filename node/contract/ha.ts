@@ -8,6 +8,9 @@ import { vmSpecSchema } from './vms.ts';
  */
 const version = z.literal(1).default(1);
 
+/** Of the engine's VM; no other VM may have it. */
+export const enginePriority = 1000;
+
 /** Written by the engine: a VM that HA keeps running. The run spec itself is beside it, see `haKeys.spec`. */
 export const haVmSchema = z.object({
   v: version,
@@ -133,6 +136,9 @@ export const haKeys = {
   leader: '/trefoil/v1/ha/leader',
   vm: (id: string) => `/trefoil/v1/ha/vms/${id}`,
   spec: (id: string) => `/trefoil/v1/ha/specs/${id}`,
+  specs: '/trefoil/v1/ha/specs/',
+  /** base64 of 32 random bytes: what agents prove their probes by; the first agent makes it */
+  probeKey: '/trefoil/v1/ha/probe-key',
   assignment: (vm: string) => `/trefoil/v1/ha/assignments/${vm}`,
   report: (host: string) => `/trefoil/v1/ha/reports/${host}`,
   watchdog: (host: string) => `/trefoil/v1/ha/watchdogs/${host}`,

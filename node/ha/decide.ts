@@ -33,7 +33,7 @@ export function decide(memory: Memory, seen: Observation, times: Timings): Decis
   if (seen.watchdogMs !== undefined && mayFeed(seen, contact, times, since))
     actions.push({ kind: 'feed-watchdog', key: 'watchdog' });
   if (seen.view !== undefined && contact === 'sure') {
-    actions.push(...report(seen, seen.view, steadySinceMs, times), ...watchdogRecord(seen, seen.view));
+    actions.push(...report(seen, seen.view, steadySinceMs, since, times), ...watchdogRecord(seen, seen.view));
     actions.push(...lead(seen, seen.view, since, times));
   }
   return {
@@ -43,18 +43,26 @@ export function decide(memory: Memory, seen: Observation, times: Timings): Decis
 }
 
 /** Hosts that this one has not heard for `silentMs` of a time in which it could have heard them. */
-export function silentHosts(seen: Observation, view: View, steadySinceMs: number, times: Timings) {
+function silentHosts(seen: Observation, view: View, steadySinceMs: number, since: Since, times: Timings) {
   return view.members
     .map(({ id }) => id)
     .filter((id) => {
-      if (id === seen.self) return false;
+      // Nobody was asked before it was known: a host that has just joined is not silent.
+      const knownMs = since.held(`member:${id}`, true) ?? 0;
+      if (id === seen.self || knownMs < times.silentMs) return false;
       const lastMs = Math.max(seen.heard.get(id)?.atMs ?? Number.NEGATIVE_INFINITY, steadySinceMs);
       return seen.nowMs - lastMs >= times.silentMs;
     })
     .sort();
 }
 
-function report(seen: Observation, view: View, steadySinceMs: number, times: Timings): Action[] {
+function report(
+  seen: Observation,
+  view: View,
+  steadySinceMs: number,
+  since: Since,
+  times: Timings,
+): Action[] {
   const key = haKeys.report(seen.self);
   const before = view.reports.get(seen.self);
   const vms = (seen.vms ?? [])
@@ -64,7 +72,7 @@ function report(seen: Observation, view: View, steadySinceMs: number, times: Tim
     v: 1,
     host: seen.self,
     instance: seen.instance,
-    silent: silentHosts(seen, view, steadySinceMs, times),
+    silent: silentHosts(seen, view, steadySinceMs, since, times),
     vms,
     freeMemoryMiB: seen.freeMemoryMiB,
     maintenance: seen.maintenance,

@@ -64,6 +64,8 @@ function whyToFence(
   since: Since,
   times: Timings,
 ): string | undefined {
+  // Nothing can be started elsewhere that it may be running: cutting it off would protect nothing.
+  if (!mayRunSomething(view, member.id)) return undefined;
   const gone = !view.reports.has(member.id);
   const silent = silentForMajority(view, member.id);
   const heard = seen.heard.get(member.id);
@@ -170,6 +172,9 @@ function forget(view: View, kept: Kept<HaFence>, leader: Guard): Action[] {
     },
   ];
 }
+
+const mayRunSomething = (view: View, host: HostId): boolean =>
+  [...view.assignments.values()].some(({ value }) => value.host === host || value.movingTo === host);
 
 /** All that the host's VMs may be writing to. */
 function volumesOf(view: View, host: HostId): Volume[] {

@@ -14,7 +14,7 @@ import { sightOf, statisticsOf, wantedStats } from './observe.ts';
 
 export type FollowEnv = {
   book: Book;
-  libvirt: Pick<LibvirtClient, 'allStats' | 'resume'>;
+  libvirt: Pick<LibvirtClient, 'allStats' | 'metadata' | 'resume'>;
   /** what a domain of ours carries about itself; undefined when it is none of ours */
   metadataOf(client: ResyncClient, ref: DomainRef): Promise<VmMetadata | undefined>;
   notice(severity: 'info' | 'warning' | 'error', code: string, message: string): void;
@@ -75,26 +75,49 @@ export function makeFollow(env: FollowEnv): Follow {
     book.save(entry).catch((error) => log.error('an arrival is not kept', error, { vm: entry.id }));
   };
 
-  /** A domain whose record was lost, or that arrived, says itself what it is. */
-  const adopt = async (client: ResyncClient, ref: DomainRef): Promise<Entry | undefined> => {
-    const metadata = await env.metadataOf(client, ref).catch((error) => {
+  const metadataOf = (client: ResyncClient, ref: DomainRef): Promise<VmMetadata | undefined> =>
+    env.metadataOf(client, ref).catch((error) => {
       log.error('a domain does not say what it is', error, { domain: ref.uuid });
       return undefined;
     });
+
+  /** A domain whose record was lost, that arrived, or that HA started, says itself what it is. */
+  const adopt = async (client: ResyncClient, ref: DomainRef): Promise<Entry | undefined> => {
+    const metadata = await metadataOf(client, ref);
     if (metadata === undefined || metadata.spec.id !== ref.uuid) return undefined;
-    const entry = book.add({
-      ...metadata,
-      power: 'running',
-      last: { state: 'alive', bootId: book.bootId },
-    });
+    const { epoch, ...rest } = metadata;
+    const last = { state: 'alive', bootId: book.bootId } as const;
+    const entry = book.find(ref.uuid) ?? book.add({ ...rest, power: 'running', last });
     await book.save(entry);
-    env.notice(
-      'warning',
-      'vm.adopted',
-      `${metadata.spec.name} runs here although this host had no record of it; it is known again.`,
-    );
+    if (epoch === undefined)
+      env.notice(
+        'warning',
+        'vm.adopted',
+        `${metadata.spec.name} runs here although this host had no record of it; it is known again.`,
+      );
     return entry;
   };
+
+  /** Not started by this agent: HA did, and what it was told may be newer than the record. */
+  const startedElsewhere = async (ref: DomainRef): Promise<void> => {
+    const known = book.find(ref.uuid);
+    if (known === undefined) {
+      const entry = await adopt(libvirt, ref);
+      if (entry === undefined) stranger(ref);
+      else if (entry.sight === undefined) hear(entry, { state: 'running', reason: 'booted' }, ref);
+      return;
+    }
+    if (known.doing.kind !== 'nothing') return;
+    const metadata = await metadataOf(libvirt, ref);
+    if (metadata?.epoch === undefined || metadata.generation < known.record.generation) return;
+    const { epoch: _, ...rest } = metadata;
+    book.change(known, { record: { ...known.record, ...rest, power: 'running' } });
+    await book.save(known);
+  };
+  const noticeStart = (ref: DomainRef) =>
+    void startedElsewhere(ref).catch((error) =>
+      log.error('a domain that was started is not taken in', error, { domain: ref.uuid }),
+    );
 
   /** `words` of before the question: what was heard since is newer than the answer. */
   const takeIn = (
@@ -214,6 +237,8 @@ export function makeFollow(env: FollowEnv): Follow {
     event: (event) => {
       if (event.kind === 'closing') return;
       const entry = book.find(event.domain.uuid);
+      const started = event.kind === 'lifecycle' && lifecycleOf(event.event, event.detail).name === 'started';
+      if (started && (entry === undefined || entry.doing.kind === 'nothing')) noticeStart(event.domain);
       if (entry === undefined) return;
       switch (event.kind) {
         case 'lifecycle':
@@ -257,7 +282,8 @@ export function makeFollow(env: FollowEnv): Follow {
       });
       // Asked for before and still unknown: not one that moved away while the answer came.
       for (const { domain } of seen)
-        if (!words.has(domain.uuid) && book.find(domain.uuid) === undefined) stranger(domain);
+        if (!words.has(domain.uuid) && book.find(domain.uuid) === undefined && !strangers.has(domain.uuid))
+          noticeStart(domain);
       measure();
       for (const entry of book.all()) {
         if (entry.doing.kind === 'asked-to-end' && clock.now() >= entry.doing.untilMs)

@@ -4,6 +4,9 @@ import { type FakeRoom, type FakeRoomOptions, openFakeRoom, sampleVm } from '../
 import { eventually } from '../../test/support/eventually.ts';
 import { suite } from '../../test/support/suite.ts';
 import { AppError } from '../contract/error.ts';
+import { domainXml } from './domain-xml.ts';
+import { vmMetadataSchema } from './metadata.ts';
+import { hostPaths } from './paths.ts';
 
 const test = suite('VMs of a host');
 const open: FakeRoom[] = [];
@@ -175,6 +178,33 @@ test('a VM whose record is lost is known again; a machine of somebody else is le
   assert.is(world.domains.size, 2);
   await room.follow.tick();
   assert.is(room.notices().length, 2);
+});
+
+const startedByHa = (generation: number, epoch: number) =>
+  domainXml(
+    vmMetadataSchema.parse({
+      generation,
+      epoch,
+      startedAt: '2026-01-02T03:04:05.000Z',
+      accelerator: 'tcg',
+      spec: { ...vm.spec, memoryMiB: 64 + generation },
+    }),
+    { paths: hostPaths('/state', '/run', '/log'), bridgeOf: (name) => name },
+  );
+
+test('a VM that HA starts here is known at once, without a word of wonder, and again with what is new', async () => {
+  const room = await roomOf();
+  room.world.start(startedByHa(3, 1));
+  await eventually('it is known', () => room.vms.list()[0]?.state === 'running');
+  assert.is(room.vms.get(id).generation, 3);
+  await room.vms.act(id, 'stop');
+  await until(room, 'off');
+  room.world.start(startedByHa(4, 2));
+  await until(room, 'running');
+  await eventually('the newer record', () => room.vms.get(id).generation === 4);
+  assert.is(room.vms.get(id).memoryMiB, 68);
+  assert.is(room.disk.get(id)?.generation, 4);
+  assert.equal(room.notices(), []);
 });
 
 test('libvirt is away for a moment: nobody hears of it; for long: unknown until it is back', async () => {

@@ -69,12 +69,16 @@ export function wireFiles(env: FilesEnv): Files {
       },
     },
     streams: { uploadImage: images.upload },
-    accelerator: makeAccelerator({
-      log,
-      cachePath: join(env.stateDirectory, 'kvm.json'),
-      bootId: async () => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
-      hasDevice: () => canAccess('/dev/kvm', constants.R_OK | constants.W_OK),
-      tryBoot: async () => (await canAccess(guestImage, constants.R_OK)) && bootsWithKvm(guestImage),
-    }),
+    accelerator: systemAccelerator(env),
   };
 }
+
+/** KVM or emulation, as found out on this machine; one answer for all agents of a boot. */
+export const systemAccelerator = ({ log, stateDirectory }: Pick<FilesEnv, 'log' | 'stateDirectory'>) =>
+  makeAccelerator({
+    log,
+    cachePath: join(stateDirectory, 'kvm.json'),
+    bootId: async () => (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
+    hasDevice: () => canAccess('/dev/kvm', constants.R_OK | constants.W_OK),
+    tryBoot: async () => (await canAccess(guestImage, constants.R_OK)) && bootsWithKvm(guestImage),
+  });

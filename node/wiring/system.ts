@@ -23,6 +23,7 @@ import { type RetryEnv, untilDone } from './retry.ts';
 /** The units whose state the engine shows. */
 export const watchedUnits = [
   'trefoil-node.service',
+  'trefoil-ha.service',
   'libvirtd.service',
   'glusterd.service',
   'etcd.service',

@@ -9,7 +9,7 @@ import { fillProduct, type ProductImages } from './product.ts';
 
 /** Boots the lab's hosts with the programs as they are now; they belong to no cluster. */
 export async function startBare(lab: Lab, images?: ProductImages): Promise<void> {
-  const failed = (await bundleAll(['trefoil-node.mjs', 'trefoil-installer.mjs'])).filter(
+  const failed = (await bundleAll(['trefoil-node.mjs', 'trefoil-ha.mjs', 'trefoil-installer.mjs'])).filter(
     (one) => one.state === 'failed',
   );
   if (failed.length > 0) throw new Error(failed.map(({ name, why }) => `${name}: ${why}`).join('\n'));

@@ -23,7 +23,7 @@ export async function fillProduct(folder: string, images?: ProductImages): Promi
 }
 
 /** The engine's program and the UI are not among them: they are in the engine's image. */
-const onHosts = /^(trefoil-node|trefoil-installer|trefoil)\.mjs(\.map)?$|^version$/;
+const onHosts = /^(trefoil-node|trefoil-ha|trefoil-installer|trefoil)\.mjs(\.map)?$|^version$/;
 
 async function copyBundles(target: string): Promise<void> {
   const dist = join(repoRoot, 'dist');

@@ -9,8 +9,9 @@ import { addressOf } from '../../../installer/net/ipv4.ts';
 import type { FormationEnv, Progress } from '../../../installer/run/env.ts';
 import { makeNodeClient, type NodeClient } from '../../../node/contract/client.ts';
 import { AppError } from '../../../node/contract/error.ts';
+import { haKeys, haSpecSchema, haVmSchema } from '../../../node/contract/ha.ts';
 import { certificateRequest, subjectOf } from '../../../node/identity/certificate.ts';
-import { sendTo } from '../hosts/dispatch.ts';
+import { clientOf, sendTo } from '../hosts/dispatch.ts';
 import { announcementOf } from '../hosts/handlers-host.ts';
 import { joinHost } from '../hosts/handlers-pairing.ts';
 import { addImage, etcdAnswers, volumeStatusOf } from '../hosts/handlers-storage.ts';
@@ -145,8 +146,30 @@ function storeOf(world: FakeWorld, alive: Alive): StorePort {
         if (world.etcd.has(guard)) return false;
         for (const [key, value] of entries) world.etcd.set(key, value);
         return true;
+      }).then(async (written) => {
+        await startWanted(world);
+        return written;
       }),
+    put: (key, value) =>
+      alive(() => {
+        answers();
+        world.etcd.set(key, value);
+      }).then(() => startWanted(world)),
   };
+}
+
+/** What the hosts' HA agents do with VMs that are wanted, in a world where nothing fails meanwhile. */
+async function startWanted(world: FakeWorld): Promise<void> {
+  for (const [key, text] of world.etcd) {
+    if (!key.startsWith(haKeys.specs)) continue;
+    const { id, generation, spec } = haSpecSchema.parse(JSON.parse(text));
+    const wanted = haVmSchema.parse(JSON.parse(world.etcd.get(haKeys.vm(id)) ?? 'null'));
+    const host = world.hosts.find((one) => one.id === wanted.preferredHost);
+    if (host === undefined || wanted.wanted !== 'running') continue;
+    await clientOf(world, host, 'installer')
+      .call('putVm', { params: { id }, body: { generation, spec, power: 'running' } })
+      .catch(() => {});
+  }
 }
 
 /** An engine whose VM runs and whose seed is sound is ready at once. */
