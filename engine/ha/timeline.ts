@@ -21,7 +21,7 @@ export type TimelineEnv = {
  * by the job that wanted it, or by the reconcile loop as a restart.
  */
 export const isEvent = (note: HaNote, subject: EventSubject | undefined): boolean =>
-  note.severity === 'error' || (subject?.kind === 'host' && !note.text.endsWith(' leads now.'));
+  note.severity === 'error' || subject?.kind === 'host';
 
 /**
  * Takes HA's notes into the engine's events, each once: with the event is kept, per host, which of its notes was the last.

@@ -114,7 +114,11 @@ export function vmView(record: VmRecord, sight: VmSight): Vm {
     ...(record.imageId === null ? {} : { image: { id: record.imageId, name: record.imageName ?? '' } }),
     ...(host === undefined || record.hostId === null ? {} : { host: { id: host.id, name: host.name } }),
     isEngine: record.isEngine,
-    ha: { enabled: record.haEnabled, priority: record.haPriority },
+    // The engine's own VM has no policy: it is under HA when the hosts have any.
+    ha: {
+      enabled: record.haEnabled || (record.isEngine && sight.ha !== undefined),
+      priority: record.isEngine ? 'high' : record.haPriority,
+    },
     ...(alive && usage?.busyPercent !== undefined ? { cpuBusyPercent: usage.busyPercent } : {}),
     ...(alive && usage?.memoryUsedMiB !== undefined
       ? { memoryUsedMiB: Math.round(usage.memoryUsedMiB) }
