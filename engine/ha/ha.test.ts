@@ -6,6 +6,8 @@ import { endOf, formedHosts, type TestEngine, testEngine } from '../../test/supp
 import { eventually } from '../../test/support/eventually.ts';
 import { refused } from '../../test/support/refused.ts';
 import { suite } from '../../test/support/suite.ts';
+import { liveMessageSchema } from '../contract/events.ts';
+import type { HaState } from '../contract/ha.ts';
 import type { Database } from '../db/database.ts';
 
 const test = suite('HA of VMs, through the API', { deadlineMs: 30_000 });
@@ -192,6 +194,40 @@ test('an HA VM that starts on no host fails with a reason, and is wanted no more
   assert.match(job.error?.message ?? '', 'It did not stay up on any of host1, host2, host3.');
   assert.is((await get(id)).state, 'off');
   assert.is(assignment(id), undefined);
+});
+
+test('who watches is told the whole state when it changes', async () => {
+  const stop = new AbortController();
+  const answer = await engine.fetch('/api/v1/events', {
+    headers: { accept: 'text/event-stream', authorization: `Bearer ${engine.token}` },
+    signal: stop.signal,
+  });
+  const states: HaState[] = [];
+  const reading = (async () => {
+    const decoder = new TextDecoder();
+    let rest = '';
+    const reader = answer.body?.getReader();
+    for (;;) {
+      const { done, value } = (await reader?.read()) ?? { done: true, value: undefined };
+      if (done) return;
+      const lines = `${rest}${decoder.decode(value, { stream: true })}`.split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) {
+        if (!line.startsWith('data: ')) continue;
+        const message = liveMessageSchema.parse(JSON.parse(line.slice(6)));
+        if (message.kind === 'ha') states.push(message.ha);
+      }
+    }
+  })();
+  const id = await create('web01');
+  await eventually('the VM among those of HA', () =>
+    states.at(-1)?.vms.some((vm) => vm.id === id && vm.state === 'given'),
+  );
+  (await hostOf(id)).powered = false;
+  await eventually('the fence', () => states.at(-1)?.hosts.some(({ state }) => state === 'fenced'));
+  stop.abort();
+  await engine.stop();
+  await reading.catch(() => {});
 });
 
 test('a record that cannot be read is named, and the rest goes on', async () => {
