@@ -8,6 +8,7 @@ import {
   type Decision,
   type Guard,
   type Memory,
+  mayBeFenced,
   nameOf,
   type Observation,
   type View,
@@ -27,8 +28,8 @@ export function decide(memory: Memory, seen: Observation, times: Timings): Decis
   const stalled = memory.tickMs !== undefined && seen.nowMs - memory.tickMs > times.stallMs;
   const steadySinceMs = stalled ? seen.nowMs : memory.steadySinceMs;
   const since = new Since(stalled ? new Map() : memory.since, seen.nowMs);
-  const contact = contactOf(seen, times);
-  const own = decideOwnVms(seen, contact, memory.tries, times);
+  const contact = contactOf(seen, { ...memory, steadySinceMs }, times);
+  const own = decideOwnVms(seen, contact, memory.tries, since, times);
   const actions: Action[] = [...own.actions, ...decideBarring(seen, contact)];
   if (seen.watchdogMs !== undefined && mayFeed(seen, contact, times, since))
     actions.push({ kind: 'feed-watchdog', key: 'watchdog' });
@@ -37,7 +38,13 @@ export function decide(memory: Memory, seen: Observation, times: Timings): Decis
     actions.push(...lead(seen, seen.view, since, times));
   }
   return {
-    memory: { tickMs: seen.nowMs, steadySinceMs, since: since.next, tries: own.tries },
+    memory: {
+      startedMs: memory.startedMs,
+      tickMs: seen.nowMs,
+      steadySinceMs,
+      since: since.next,
+      tries: own.tries,
+    },
     actions,
   };
 }
@@ -57,15 +64,16 @@ export function silentHosts(seen: Observation, view: View, steadySinceMs: number
 function report(seen: Observation, view: View, steadySinceMs: number, times: Timings): Action[] {
   const key = haKeys.report(seen.self);
   const before = view.reports.get(seen.self);
-  const vms = (seen.vms ?? [])
-    .map(({ vm, epoch, state }) => ({ vm, epoch, state: state === 'ending' ? ('running' as const) : state }))
+  const vms = seen.vms
+    ?.map(({ vm, epoch, state }) => ({ vm, epoch, state: state === 'ending' ? ('running' as const) : state }))
     .sort((a, b) => (a.vm < b.vm ? -1 : 1));
   const value: HaReport = {
     v: 1,
     host: seen.self,
     instance: seen.instance,
     silent: silentHosts(seen, view, steadySinceMs, times),
-    vms,
+    vms: vms ?? before?.value.vms ?? [],
+    vmsKnown: vms !== undefined,
     freeMemoryMiB: seen.freeMemoryMiB,
     maintenance: seen.maintenance,
     barred: [...seen.barred.values()].sort(),
@@ -88,6 +96,8 @@ function watchdogRecord(seen: Observation, view: View): Action[] {
 /** Fed while all is well, or while VMs are being ended in time. Nothing runs here: nothing to protect. */
 function mayFeed(seen: Observation, contact: Contact, times: Timings, since: Since): boolean {
   const idle = seen.vms?.length === 0;
+  // safety: an agent that began anew does not know how long the one before had been alone.
+  if (seen.contactMs === undefined && !idle) return false;
   const ending = since.held('ending', contact === 'lost' && !idle);
   return contact !== 'lost' || idle || (ending ?? 0) < times.killMs;
 }
@@ -101,7 +111,7 @@ function lead(seen: Observation, view: View, since: Since, times: Timings): Acti
   }
   const vacant =
     kept === undefined || kept.value.host === seen.self || silentForMajority(view, kept.value.host);
-  if (!vacant || view.fences.has(seen.self)) return [];
+  if (!vacant || mayBeFenced(view, seen.self)) return [];
   const value = { v: 1, host: seen.self, instance: seen.instance };
   const guards = [{ key: haKeys.leader, revision: kept?.revision ?? 0 }];
   const text = `${nameOf(view, seen.self)} leads now.`;

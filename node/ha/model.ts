@@ -1,12 +1,13 @@
-import type {
-  HaAssignment,
-  HaFence,
-  HaLeader,
-  HaProof,
-  HaReport,
-  HaReturn,
-  HaVm,
-  HaWatchdog,
+import {
+  type HaAssignment,
+  type HaFence,
+  type HaLeader,
+  type HaProof,
+  type HaReport,
+  type HaReturn,
+  type HaVm,
+  type HaWatchdog,
+  haKeys,
 } from '../contract/ha.ts';
 import type { HostId, VmId } from '../contract/ids.ts';
 
@@ -41,6 +42,8 @@ export type LocalVm = {
   vm: VmId;
   epoch: number;
   state: 'starting' | 'running' | 'paused' | 'ending';
+  /** a move brings it: it is here, and waits for the rest of its memory */
+  incoming?: boolean;
 };
 /** A VM that is no more, until it is started again. */
 export type LocalEnd = { vm: VmId; epoch: number; how: 'guest' | 'crashed' | 'not-started'; atMs: number };
@@ -94,6 +97,8 @@ export type Note = { severity: 'info' | 'warning' | 'error'; about: HostId | VmI
 
 /** What an agent remembers from tick to tick. Losing it costs time, never safety. */
 export type Memory = {
+  /** when this agent began */
+  startedMs: number;
   tickMs: number | undefined;
   /** nothing seen before this counts: the agent stood still, or began */
   steadySinceMs: number;
@@ -106,6 +111,7 @@ export type Memory = {
 export type Decision = { memory: Memory; actions: readonly Action[] };
 
 export const newMemory = (nowMs: number): Memory => ({
+  startedMs: nowMs,
   tickMs: undefined,
   steadySinceMs: nowMs,
   since: new Map(),
@@ -113,6 +119,10 @@ export const newMemory = (nowMs: number): Memory => ({
 });
 
 export const majorityOf = (count: number): number => Math.floor(count / 2) + 1;
+
+/** A fence that cannot be read may be one: such a host gets and starts nothing, and is not fenced anew. */
+export const mayBeFenced = (view: View, host: HostId): boolean =>
+  view.fences.has(host) || view.unreadable.has(haKeys.fence(host));
 
 export const nameOf = (view: View, host: HostId): string =>
   view.members.find(({ id }) => id === host)?.name ?? host;

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { argv, exit, stdout } from 'node:process';
 import { parseArgs } from 'node:util';
 import { type Outcome, runRandom, runScenario } from './run.ts';
-import { scenarioSchema } from './scenario.ts';
+import { readScenario } from './scenario.ts';
 
 const { values } = parseArgs({
   args: argv.slice(2),
@@ -44,7 +44,7 @@ function many(): number {
 }
 
 if (values.scenario !== undefined) {
-  const outcome = runScenario(scenarioSchema.parse(JSON.parse(readFileSync(values.scenario, 'utf8'))), first);
+  const outcome = runScenario(readScenario(JSON.parse(readFileSync(values.scenario, 'utf8'))), first);
   show(outcome);
   exit(outcome.broken.length > 0 ? 1 : 0);
 }

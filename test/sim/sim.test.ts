@@ -1,12 +1,12 @@
 import * as assert from 'uvu/assert';
 import { suite } from '../support/suite.ts';
 import { runRandom, runScenario } from './run.ts';
-import { scenarioSchema } from './scenario.ts';
+import { readScenario } from './scenario.ts';
 
 const test = suite('HA in the simulator', { deadlineMs: 60_000 });
 
 const texts = (scenario: object, seed = 1) => {
-  const { broken, log } = runScenario(scenarioSchema.parse(scenario), seed);
+  const { broken, log } = runScenario(readScenario(scenario), seed);
   assert.equal(broken, []);
   return log;
 };
