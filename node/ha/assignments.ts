@@ -11,7 +11,8 @@ export function rewrite(
   const { guards = [], told } = more;
   return {
     kind: 'write',
-    key,
+    // safety: nothing is given back while a start of it is on its way: of one key one at a time.
+    key: `vm:${kept.value.vm}`,
     guards: [{ key, revision: kept.revision }, ...guards],
     writes: [{ key, value: { ...kept.value, ...change } }],
     ...(told === undefined ? {} : { told: { ...told, about: kept.value.vm } }),

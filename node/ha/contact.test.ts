@@ -31,8 +31,16 @@ test('a majority that is heard and has no contact either: etcd is gone for all, 
   assert.is(contact(observation({ ...alone, heard: heard([2, {}], [3, {}]) })), 'doubtful');
 });
 
-test('one that has contact is enough to know that this host was left behind', () => {
-  assert.is(contact(observation({ ...alone, heard: heard([2, {}], [3, { hasContact: true }]) })), 'lost');
+test('others have contact for a while, and this host has not: it was left behind', () => {
+  const behind = observation({ ...alone, heard: heard([2, {}], [3, { hasContact: true }]) });
+  assert.is(contact(behind), 'doubtful');
+  assert.is(contact(behind, {}, [['behind', nowMs - 2_900]]), 'doubtful');
+  assert.is(contact(behind, {}, [['behind', nowMs - 3_000]]), 'lost');
+});
+
+test('its own time does not grow by that: the others had contact from the first', () => {
+  const seen = observation({ contactMs: nowMs - 8_000, heard: heard([2, { hasContact: true }]) });
+  assert.is(contact(seen, {}, [['behind', nowMs - 5_000]]), 'lost');
 });
 
 test('what was heard long ago, before it stood still, or from no agent counts for nothing', () => {

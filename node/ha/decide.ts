@@ -28,7 +28,7 @@ export function decide(memory: Memory, seen: Observation, times: Timings): Decis
   const stalled = memory.tickMs !== undefined && seen.nowMs - memory.tickMs > times.stallMs;
   const steadySinceMs = stalled ? seen.nowMs : memory.steadySinceMs;
   const since = new Since(stalled ? new Map() : memory.since, seen.nowMs);
-  const contact = contactOf(seen, { ...memory, steadySinceMs }, times);
+  const contact = contactOf(seen, { ...memory, steadySinceMs }, since, times);
   const own = decideOwnVms(seen, contact, memory.tries, since, times);
   const actions: Action[] = [...own.actions, ...decideBarring(seen, contact)];
   if (seen.watchdogMs !== undefined && mayFeed(seen, contact, times, since))
@@ -65,7 +65,10 @@ function report(seen: Observation, view: View, steadySinceMs: number, times: Tim
   const key = haKeys.report(seen.self);
   const before = view.reports.get(seen.self);
   const vms = seen.vms
-    ?.map(({ vm, epoch, state }) => ({ vm, epoch, state: state === 'ending' ? ('running' as const) : state }))
+    ?.map(({ vm, epoch, state, incoming }) => {
+      const told = state === 'ending' ? ('running' as const) : state;
+      return { vm, epoch, state: incoming === true ? ('starting' as const) : told };
+    })
     .sort((a, b) => (a.vm < b.vm ? -1 : 1));
   const value: HaReport = {
     v: 1,

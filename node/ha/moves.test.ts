@@ -47,7 +47,7 @@ function after(
     const what = observation({ self, nowMs, contactMs: nowMs, view: seen, vms, ends });
     ({ memory, actions } = decide(memory, what, timings));
   }
-  const write = actions.find((action) => action.kind === 'write' && action.key === key);
+  const write = actions.find((action) => action.kind === 'write' && action.writes[0]?.key === key);
   const [first] = write?.kind === 'write' ? write.writes : [];
   return {
     starts: actions.some(({ kind }) => kind === 'start-vm'),

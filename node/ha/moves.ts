@@ -21,7 +21,7 @@ import type { Timings } from './timings.ts';
  *   that it rests on. With the source lost the leader settles it (giving.ts).
  *
  *   here, and the target's report is without it for long   -> stays ours, the move is forgotten
- *   not here, the target reports it                        -> the target's, in the same epoch
+ *   not here, the target reports that it runs                  -> the target's, in the same epoch
  *   not here, nor at the target for a while                -> given back: it died on its way
  *   the target is fenced                                   -> ours if it is here, else given back
  */
@@ -63,7 +63,8 @@ export function settleMove(
   const isAbsent = report?.value.vmsKnown === true && there === undefined;
   // Counted from the write of this assignment: who moves it writes that anew right before it begins.
   const absentMs = since.held(`not-at-target:${vm}:${kept.revision}`, isAbsent);
-  if (!isHere && there?.epoch === epoch)
+  // What only waits there for its memory has not arrived: with the source's gone it never will.
+  if (!isHere && there?.epoch === epoch && there.state !== 'starting')
     return endMove(
       kept,
       { host: target, why: 'it was moved' },

@@ -134,7 +134,7 @@ function startAgain(
     return { action: rewrite(kept, { state: 'released', why: 'its host is in maintenance' }) };
   const tried = triesOf(before, epoch, end, times);
   // What ended before the last try was begun says nothing of it.
-  const failed = end !== undefined && end.atMs >= tried.lastMs;
+  const failed = end !== undefined && end.atMs > tried.lastMs;
   if (tried.count >= times.inPlaceTries && failed) {
     const failedOn = [...kept.value.failedOn.filter((host) => host !== seen.self), seen.self];
     const many = `in ${tried.count} tries`;

@@ -32,7 +32,7 @@ export class Agents {
       const again = () => {
         if (!lives()) return;
         if (machine.agentWorks) run();
-        clock.in(everyMs / machine.rate, again);
+        clock.in(Math.round(everyMs / machine.rate), again);
       };
       clock.in(random.between(0, everyMs), again);
     };
@@ -110,8 +110,9 @@ export class Agents {
           () => {
             const isDone = this.#etcd.commit(machine, action.guards, action.writes, machine.lease);
             if (isDone) this.#note(machine, action.told);
+            return this.#etcd.store.revision;
           },
-          done,
+          (revision) => this.#whenSeen(machine, revision, done),
         );
         return;
       case 'start-vm':
@@ -148,6 +149,12 @@ export class Agents {
         later(takes(1_000, 3_000), () => this.#powerOffByDevice(machine, action, done));
         return;
     }
+  }
+
+  /** What was written is wanted again until the view shows it: so the same action waits for that, but not for long. */
+  #whenSeen(machine: Machine, revision: number | undefined, done: () => void, tries = 25): void {
+    if (revision === undefined || machine.viewRevision >= revision || tries === 0) done();
+    else this.#scene.clock.in(20, () => this.#whenSeen(machine, revision, done, tries - 1));
   }
 
   #startVm(machine: Machine, action: Action & { kind: 'start-vm' }, ms: number, done: () => void): void {
@@ -196,8 +203,11 @@ export class Agents {
       const value = { v: 1, fence: action.fence, by: machine.id, kind: 'power', says };
       this.#etcd.request(
         machine,
-        () => this.#etcd.commit(machine, [{ key, revision: 0 }], [{ key, value }]),
-        done,
+        () => {
+          this.#etcd.commit(machine, [{ key, revision: 0 }], [{ key, value }]);
+          return this.#etcd.store.revision;
+        },
+        (revision) => this.#whenSeen(machine, revision, done),
       );
     });
   }

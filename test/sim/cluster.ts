@@ -2,6 +2,7 @@ import type { HaAssignment, HaReport, HaVm } from '../../node/contract/ha.ts';
 import type { HostId } from '../../node/contract/ids.ts';
 import { type Contact, contactOf } from '../../node/ha/contact.ts';
 import { type Memory, newMemory, type Observation, type View } from '../../node/ha/model.ts';
+import { Since } from '../../node/ha/since.ts';
 import { timings } from '../../node/ha/timings.ts';
 import { hostId, vmId } from './scenario.ts';
 
@@ -80,5 +81,8 @@ export const observation = (change: Partial<Observation> = {}): Observation => (
   ...change,
 });
 
-export const contact = (seen: Observation, memory: Partial<Memory> = {}): Contact =>
-  contactOf(seen, { ...newMemory(0), ...memory }, timings);
+export const contact = (
+  seen: Observation,
+  memory: Partial<Memory> = {},
+  since: [string, number][] = [],
+): Contact => contactOf(seen, { ...newMemory(0), ...memory }, new Since(new Map(since), seen.nowMs), timings);

@@ -57,7 +57,8 @@ function findHost(world: World, name: string): Machine {
   const of = vm === null ? undefined : world.vmNamed(vm[2] ?? '');
   if (vm === null || of === undefined) return world.machine(name);
   const places = world.placesOf(of.id);
-  const found = vm[1] === undefined ? places[0] : world.machines.find((one) => !places.includes(one));
+  const found =
+    vm[1] === undefined ? places[0] : world.machines.find((one) => one.works && !places.includes(one));
   if (found === undefined) throw new Error(`${world.nowMs} ms: no host is ${name}`);
   return found;
 }

@@ -11,7 +11,7 @@ import type { Scene } from './plan.ts';
  */
 export class Disks {
   readonly #scene: Scene;
-  readonly #disks = new Map<VmId, { epoch: number; host: HostId; atMs: number }>();
+  readonly #disks = new Map<VmId, { epoch: number; host: HostId; atMs: number; next?: HostId }>();
 
   constructor(scene: Scene) {
     this.#scene = scene;
@@ -25,10 +25,13 @@ export class Disks {
     return Math.max(this.#longestMs, ...now);
   }
 
-  /** In this epoch it is the other host's from now on. Nothing when it is not this host's. */
+  /**
+   * In this epoch it is the other host's from its first write on. When this host writes before that, it stays its own: a
+   * VM that was handed over to a host that can write nothing is begun anew here.
+   */
   passes(vm: VmId, epoch: number, from: HostId, to: HostId): void {
     const disk = this.#disks.get(vm);
-    if (disk?.epoch === epoch && disk.host === from) disk.host = to;
+    if (disk?.epoch === epoch && (disk.next ?? disk.host) === from) disk.next = to;
   }
 
   wroteMs(vm: VmId): number | undefined {
@@ -55,7 +58,11 @@ export class Disks {
     });
     if (!lands) return;
     const disk = this.#disks.get(vm);
-    if (disk !== undefined && (epoch < disk.epoch || (epoch === disk.epoch && machine.id !== disk.host)))
+    const isOthers =
+      disk?.epoch === epoch
+        ? machine.id !== disk.host && machine.id !== disk.next
+        : epoch < (disk?.epoch ?? 0);
+    if (disk !== undefined && isOthers)
       this.#scene.breaks(
         `${name} was written by ${machine.name} in epoch ${epoch} after ${this.#scene.machine(disk.host).name} in epoch ${disk.epoch}`,
       );

@@ -107,8 +107,10 @@ export class Etcd {
         if (machine.agentWorks) then(value, clock.nowMs - sentMs);
         else answer(value, 50);
       });
+    // In the hands of a slow member it comes late, however little patience its sender has.
+    const patienceMs = requestMs + machine.diskDelayMs;
     const attempt = () => {
-      if (clock.nowMs - sentMs > requestMs) return answer(undefined, 0);
+      if (clock.nowMs - sentMs > patienceMs) return answer(undefined, 0);
       // What a dead agent sent a moment ago may still arrive.
       if (!machine.works || !this.reaches(machine)) {
         if (!alive()) return;

@@ -79,6 +79,8 @@ export const scenarioSchema = z.strictObject({
   clockRates: z.record(z.string(), z.number().positive()).default({}),
   commands: z.array(z.intersection(z.object({ atMs: ms }), z.looseObject({ do: z.string() }))),
   untilMs: z.number().positive(),
+  /** of what is left to chance: how long things take */
+  seed: z.number().int().default(1),
   /** what must be true at the end; the laws must hold in any case */
   expect: z
     .strictObject({
