@@ -23,7 +23,6 @@ import { type PrepareEnv, prepareVm } from '../../vms/prepare.ts';
 import { systemVolumes } from '../../vms/volume-path.ts';
 import { qemuUser, systemAccelerator } from '../../wiring/files.ts';
 import { libvirtAt } from '../../wiring/machine.ts';
-import { contactOf } from '../contact.ts';
 import { timings } from '../timings.ts';
 import { makeBars } from './bars.ts';
 import { makeGuests } from './guests.ts';
@@ -163,7 +162,7 @@ export async function openHaAgent(options: HaOptions, part: Part): Promise<{ clo
     const seen = loop.observe();
     return {
       self,
-      contact: contactOf(seen, timings),
+      contact: loop.contact() ?? null,
       contactAgeMs: seen.contactMs === undefined ? null : Math.round(seen.nowMs - seen.contactMs),
       observation: seen,
       networks: prober.networks().map(({ host, address, heardMs }) => ({

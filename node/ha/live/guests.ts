@@ -106,6 +106,7 @@ export function makeGuests(env: GuestsEnv): Guests {
       const present = guests.get(guest.vm);
       if (present?.state === 'starting' && present.epoch === guest.epoch) continue;
       guests.set(guest.vm, guest);
+      ends.delete(guest.vm);
     }
     isKnown = true;
     env.changed();
@@ -225,9 +226,8 @@ export function makeGuests(env: GuestsEnv): Guests {
       const guest = [...guests.values()].find((one) => one.vm === event.domain.uuid);
       if (name === 'stopped') {
         if (guest !== undefined && guest.state !== 'starting') {
-          // A VM that moved away has not ended.
-          if (detail === 'migrated away') guests.delete(guest.vm);
-          else gone(guest, detail === 'shut down' ? 'guest' : 'crashed');
+          const how = detail === 'shut down' ? 'guest' : detail === 'migrated away' ? 'moved' : 'crashed';
+          gone(guest, how);
         }
         env.changed();
         return;

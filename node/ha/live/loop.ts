@@ -4,6 +4,7 @@ import { errorChain } from '../../contract/error.ts';
 import { haKeys } from '../../contract/ha.ts';
 import type { HostId } from '../../contract/ids.ts';
 import type { Log } from '../../log/log.ts';
+import type { Contact } from '../contact.ts';
 import { decide } from '../decide.ts';
 import { type Action, type Heard, type Memory, newMemory, type Observation } from '../model.ts';
 import type { Timings } from '../timings.ts';
@@ -37,6 +38,8 @@ export type Loop = {
   /** soon, because something has changed */
   wake(): void;
   observe(): Observation;
+  /** as of the last tick */
+  contact(): Contact | undefined;
   stop(): Promise<void>;
 };
 
@@ -48,6 +51,7 @@ export function startLoop(env: LoopEnv): Loop {
   const stopping = new AbortController();
   const busy = new Map<string, Promise<void>>();
   let memory: Memory = newMemory(clock.now());
+  let contact: Contact | undefined;
   let isWaking = false;
 
   const observe = (): Observation => ({
@@ -70,6 +74,8 @@ export function startLoop(env: LoopEnv): Loop {
     if (stopping.signal.aborted) return;
     const decision = decide(memory, observe(), times);
     memory = decision.memory;
+    if (decision.contact !== contact) log.info(`contact ${contact ?? 'none'} -> ${decision.contact}`);
+    contact = decision.contact;
     for (const action of decision.actions) act(action);
   };
   const wake = () => {
@@ -174,6 +180,7 @@ export function startLoop(env: LoopEnv): Loop {
   return {
     wake,
     observe,
+    contact: () => contact,
     async stop() {
       stopping.abort(new Error('the agent stops'));
       clearInterval(timer);

@@ -83,8 +83,11 @@ export function makePicture(): Picture {
     }
   };
 
+  // Only hosts with a member of the store have an agent that takes part so far: the others are given nothing, refuse nobody
+  // and are never taken for lost.
   const members = (): Member[] =>
     [...hosts.values()]
+      .filter(({ etcdMember }) => etcdMember)
       .map(({ id, name }) => ({ id, name, memoryMiB: 0 }))
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   const volumes = (): Volume[] => {
@@ -120,12 +123,14 @@ export function makePicture(): Picture {
       return view;
     },
     peers: () =>
-      [...hosts.values()].map(({ id, name, role, address, storageAddress }) => ({
-        id,
-        name,
-        role,
-        addresses: address === storageAddress ? [address] : [address, storageAddress],
-      })),
+      [...hosts.values()]
+        .filter(({ etcdMember }) => etcdMember)
+        .map(({ id, name, role, address, storageAddress }) => ({
+          id,
+          name,
+          role,
+          addresses: address === storageAddress ? [address] : [address, storageAddress],
+        })),
     spec: (vm) => specs.get(vm),
     probeKey: () => texts.get(haKeys.probeKey),
     notesOf: (host) =>
