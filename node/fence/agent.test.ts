@@ -125,6 +125,16 @@ test('a secret is not told, however the agent writes it', () => {
   assert.is(lastWords({ stdout: '', stderr: 'ERROR: no\n' }, [secret]), 'no');
 });
 
+test("a Python program's own trouble is told as a sentence", async () => {
+  const said = answer(
+    1,
+    '',
+    'Traceback (most recent call last):\n  File "x", line 1\nKeyError: \'Members\'\n',
+  );
+  const { message } = await refused(world(said).agents.status(call, limits));
+  assert.is(message, 'fence_apc failed: it did not understand what the device answered.');
+});
+
 test('options are checked against what the agent asks for', () => {
   const form: Parameters<typeof checkOptions>[0] = {
     name: 'fence_x',

@@ -36,6 +36,9 @@ export const agentDirectory = '/usr/sbin';
 const ipmitoolPath = '/usr/lib/trefoil/ipmitool';
 const metadataMs = 20_000;
 const killAfterS = 1;
+const killedCode = 137;
+const wasKilled = ({ code, details }: AppError): boolean =>
+  code === 'command.could-not-run' && details?.['signal'] === 'SIGKILL';
 const everyExitCode = Array.from({ length: 256 }, (_, code) => code);
 
 /** They say "off" without a machine being off: tests, human words, networks and disks that are cut off, other products. */
@@ -96,6 +99,9 @@ export function makeAgents(env: AgentsEnv): Agents {
       });
     } catch (error) {
       signal?.throwIfAborted();
+      // when its child does not end by a SIGTERM, timeout(1) kills the whole group, itself too
+      if (error instanceof AppError && (error.code === 'command.timed-out' || wasKilled(error)))
+        return { exitCode: killedCode, stdout: '', stderr: '' };
       throw new AppError({
         code: 'fence.could-not-run',
         family: 'unavailable',

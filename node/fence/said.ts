@@ -98,7 +98,10 @@ export function lastWords(
         .replace(/\.$/, ''),
     )
     .filter((line) => line !== '' && !/^Please use '-h'/.test(line));
-  const line = (lines.at(-1) ?? '').slice(0, 300);
+  const stumbled = lines.includes('Traceback (most recent call last):');
+  const line = stumbled
+    ? 'it did not understand what the device answered'
+    : (lines.at(-1) ?? '').slice(0, 300);
   return holdsSecret(lines.join('\n'), secrets) ? '(not shown: it has a secret in it)' : line;
 }
 
