@@ -14,10 +14,10 @@ import { type BmcMode, type BmcPlan, bmcModes, simArgv, writeBmc } from './sim.t
 const recordOf = (host: HostPlan): string => `bmc-${host.name}`;
 
 export function bmcOf(plan: LabPlan, host: HostPlan, populatedFile: string): BmcPlan {
-  // Not this network namespace: what starts a host must be where the lab itself is.
+  // Not in this network namespace: what starts a host must be where the lab itself is. See the start for fd 9.
   const power = (state: 'on' | 'off') =>
     [
-      'nsenter --net=/proc/1/ns/net',
+      'nsenter --net=/proc/self/fd/9',
       `'${process.execPath}' '${join(repoRoot, 'test/lab/main.ts')}'`,
       `--prefix ${plan.prefix} power ${state} ${host.name}`,
     ].join(' ');
@@ -61,7 +61,14 @@ export async function setBmc(plan: LabPlan, host: HostPlan, mode: BmcMode, secon
     plan.runFolder,
     recordOf(host),
     // the network alone: what `ip netns exec` does to /sys would hide the control groups from the chassis script
-    ['nsenter', `--net=/run/netns/${plan.netns}`, ...simArgv(bmc)],
+    [
+      'sh',
+      '-c',
+      'exec 9</proc/self/ns/net; exec nsenter "$@"',
+      'sh',
+      `--net=/run/netns/${plan.netns}`,
+      ...simArgv(bmc),
+    ],
     {
       cgroups: await makeCgroup(`${plan.prefix}/services`),
       output: join(plan.folder, 'bmc.log'),
