@@ -43,15 +43,21 @@ export class Moves {
     if (kept === undefined || source === undefined || !runs || !this.#etcd.reaches(source)) return;
     const { value } = kept;
     if (value.state !== 'given' || value.movingTo !== undefined || source === target) return;
+    if (!this.#isFree(target)) return;
     this.#etcd.put(haKeys.assignment(vm.id), { ...value, movingTo: target.id });
     if (order.orderMs === undefined) return;
     this.#scene.clock.in(order.orderMs, () => this.#begin(vm, source, target, order));
   }
 
+  /** Named in the write: a fence that is proven must have known of the move. */
+  #isFree(target: Machine): boolean {
+    return !this.#etcd.store.records.has(haKeys.fence(target.id));
+  }
+
   #mayMove(vm: VmId, source: Machine, target: Machine): HaAssignment | undefined {
     const value = this.#etcd.assignment(vm)?.value;
     const isIt = value?.host === source.id && value.movingTo === target.id && value.state === 'given';
-    return isIt ? value : undefined;
+    return isIt && this.#isFree(target) ? value : undefined;
   }
 
   #begin(vm: SimVm, source: Machine, target: Machine, order: Order): void {
