@@ -104,7 +104,7 @@ export class Moves {
 
   /** The target's libvirt notices in its time that nothing comes any more. */
   #forget({ target, incoming, vm }: Move, targetBoot: number): void {
-    this.#scene.clock.in(this.#scene.takes(50, 5_000), () => {
+    this.#scene.clock.in(this.#scene.random.between(50, 5_000), () => {
       if (target.boot !== targetBoot || target.guests.get(vm.id) !== incoming || incoming.incoming !== true)
         return;
       if (target.works) target.guests.delete(vm.id);
