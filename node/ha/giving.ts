@@ -35,10 +35,15 @@ function giveOne(view: View, vm: HaVm, room: Room, leader: Guard, since: Since):
   const free = kept === undefined ? { guards: [], from: undefined } : freeToGive(view, vm, kept);
   if (free === undefined) return undefined;
   const key = haKeys.assignment(vm.id);
-  const write = (value: HaAssignment, severity: Note['severity'], text: string): Action => ({
+  const write = (
+    value: HaAssignment,
+    severity: Note['severity'],
+    text: string,
+    guards: readonly Guard[] = [],
+  ): Action => ({
     kind: 'write',
     key,
-    guards: [leader, { key, revision: kept?.revision ?? 0 }, ...free.guards],
+    guards: [leader, { key, revision: kept?.revision ?? 0 }, ...free.guards, ...guards],
     writes: [{ key, value }],
     told: { severity, about: vm.id, text },
   });
@@ -68,7 +73,9 @@ function giveOne(view: View, vm: HaVm, room: Room, leader: Guard, since: Since):
     failedOn: kept?.value.failedOn ?? [],
     why,
   };
-  return write(value, 'info', `${vm.name} goes to ${nameOf(view, choice.host)}: ${why}.`);
+  // A host that is being fenced gets nothing: what a proof must cover is counted from there.
+  const notFenced = { key: haKeys.fence(choice.host), revision: 0 };
+  return write(value, 'info', `${vm.name} goes to ${nameOf(view, choice.host)}: ${why}.`, [notFenced]);
 }
 
 /** A host that can write nothing any more: by this fence. */

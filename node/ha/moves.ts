@@ -15,7 +15,8 @@ import type { Timings } from './timings.ts';
 
 /**
  * A live migration, as HA sees it. Ground rules:
- * - the engine writes `movingTo` before it orders the move; from then on the VM may run at either end, in one epoch;
+ * - the engine writes `movingTo` before it orders the move, naming that the target has no fence: a proof must have known of
+ *   it. From then on the VM may run at either end, in one epoch;
  * - while it stands, the source never starts the VM, and neither end takes it for a stranger's;
  * - the source settles it, by what it has itself and by what the target reports; each write names the report or the fence
  *   that it rests on. With the source lost the leader settles it (giving.ts).

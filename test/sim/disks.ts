@@ -41,22 +41,28 @@ export class Disks {
   writeAll(): void {
     for (const machine of this.#scene.machines) {
       if (!machine.works) continue;
-      for (const { vm, epoch, state, incoming } of machine.guests.values())
-        if ((state === 'running' || state === 'ending') && incoming !== true) this.#write(machine, vm, epoch);
+      let open: Set<string> | undefined;
+      for (const { vm, epoch, state, incoming } of machine.guests.values()) {
+        if ((state !== 'running' && state !== 'ending') || incoming === true) continue;
+        open ??= this.#openTo(machine);
+        if (open.has(this.#scene.vm(vm).volume)) this.#write(machine, vm, epoch);
+      }
     }
   }
 
+  /** Volumes of which each replica set takes what the machine writes. */
+  #openTo(machine: Machine): Set<string> {
+    const reached = new Set<HostId>();
+    for (const one of this.#scene.machines) if (this.#reachesBrick(machine, one)) reached.add(one.id);
+    const takes = (bricks: readonly HostId[]) =>
+      bricks.filter((id) => reached.has(id)).length >= majorityOf(bricks.length);
+    const open = this.#scene.plan.volumes.filter(({ replicaSets }) => replicaSets.every(takes));
+    return new Set(open.map(({ name }) => name));
+  }
+
   #write(machine: Machine, vm: VmId, epoch: number): void {
-    const { plan, clock } = this.#scene;
-    const { name, volume: on } = this.#scene.vm(vm);
-    const volume = plan.volumes.find((one) => one.name === on);
-    if (volume === undefined) return;
-    const lands = volume.replicaSets.every((bricks) => {
-      let reached = 0;
-      for (const id of bricks) if (this.#reachesBrick(machine, this.#scene.machine(id))) reached += 1;
-      return reached >= majorityOf(bricks.length);
-    });
-    if (!lands) return;
+    const { clock } = this.#scene;
+    const { name } = this.#scene.vm(vm);
     const disk = this.#disks.get(vm);
     const isOthers =
       disk?.epoch === epoch

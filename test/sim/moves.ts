@@ -43,15 +43,21 @@ export class Moves {
     if (kept === undefined || source === undefined || !runs || !this.#etcd.reaches(source)) return;
     const { value } = kept;
     if (value.state !== 'given' || value.movingTo !== undefined || source === target) return;
+    if (!this.#isFree(target)) return;
     this.#etcd.put(haKeys.assignment(vm.id), { ...value, movingTo: target.id });
     if (order.orderMs === undefined) return;
     this.#scene.clock.in(order.orderMs, () => this.#begin(vm, source, target, order));
   }
 
+  /** Named in the write: a fence that is proven must have known of the move. */
+  #isFree(target: Machine): boolean {
+    return !this.#etcd.store.records.has(haKeys.fence(target.id));
+  }
+
   #mayMove(vm: VmId, source: Machine, target: Machine): HaAssignment | undefined {
     const value = this.#etcd.assignment(vm)?.value;
     const isIt = value?.host === source.id && value.movingTo === target.id && value.state === 'given';
-    return isIt ? value : undefined;
+    return isIt && this.#isFree(target) ? value : undefined;
   }
 
   #begin(vm: SimVm, source: Machine, target: Machine, order: Order): void {
@@ -98,7 +104,7 @@ export class Moves {
 
   /** The target's libvirt notices in its time that nothing comes any more. */
   #forget({ target, incoming, vm }: Move, targetBoot: number): void {
-    this.#scene.clock.in(this.#scene.takes(50, 5_000), () => {
+    this.#scene.clock.in(this.#scene.random.between(50, 5_000), () => {
       if (target.boot !== targetBoot || target.guests.get(vm.id) !== incoming || incoming.incoming !== true)
         return;
       if (target.works) target.guests.delete(vm.id);
