@@ -15,6 +15,7 @@ import { type AgentOptions, type Base, every } from './wiring/base.ts';
 import { wireConsole } from './wiring/console.ts';
 import { wireDisks } from './wiring/disks.ts';
 import { openDoors } from './wiring/doors.ts';
+import { wireFence } from './wiring/fence.ts';
 import { wireFiles } from './wiring/files.ts';
 import { makeUsableModels } from './wiring/machine.ts';
 import { type Member, wireMember } from './wiring/member.ts';
@@ -50,6 +51,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   };
   const member = wireMember(base, machine);
   const network = wireNetwork(base, member);
+  const fence = wireFence(base);
   const vms = await wireVms(base, { accelerator: files.accelerator, bridgeOf: network.bridgeOf });
 
   const handlers: NodeHandlers = {
@@ -59,6 +61,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
     ...storage.handlers,
     ...files.handlers,
     ...vms.handlers,
+    ...fence.handlers,
     ...member.handlers({
       leave: () =>
         leaveCluster({
@@ -99,6 +102,7 @@ export async function openAgent(options: AgentOptions): Promise<Agent> {
   disks.start();
   storage.start();
   vms.start();
+  fence.start();
   takeNames(base, system.setHostname);
   startDiscovery(base, member);
   void files.accelerator().catch((error) => log.error('what guests run with is not known yet', error));

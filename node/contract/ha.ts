@@ -66,6 +66,8 @@ export const haReportSchema = z.object({
   vms: z.array(
     z.object({ vm: vmIdSchema, epoch: z.number().int(), state: z.enum(['running', 'starting', 'paused']) }),
   ),
+  /** false: libvirt does not answer; `vms` is what was known last */
+  vmsKnown: z.boolean().default(true),
   freeMemoryMiB: z.number().int(),
   /** takes no more VMs, and gives those that it has away */
   maintenance: z.boolean().default(false),

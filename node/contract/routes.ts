@@ -2,6 +2,13 @@ import type { z } from 'zod';
 import { brickPutSchema, brickStatusSchema } from './disks.ts';
 import { etcdPutSchema, etcdStatusSchema } from './etcd.ts';
 import {
+  fenceAgentSchema,
+  fenceSealSchema,
+  fenceTestedSchema,
+  fenceTestSchema,
+  sealedSecretsSchema,
+} from './fence.ts';
+import {
   discoveredSchema,
   hostInfoSchema,
   hostLoadSchema,
@@ -48,6 +55,7 @@ export type NodeRoute = {
 
 const managers = ['engine', 'installer'] as const;
 const everyone = ['engine', 'installer', 'host'] as const;
+const engine = ['engine'] as const;
 
 /** The agent's API over mTLS; the one table that the server mounts and the client is typed from. */
 export const nodeRoutes = {
@@ -203,6 +211,25 @@ export const nodeRoutes = {
     path: '/v1/vm-statistics',
     reply: vmStatisticsSchema.array(),
     roles: managers,
+  },
+
+  /** the fence agents of this host, with what each of them asks for */
+  getFenceAgents: { method: 'GET', path: '/v1/fence/agents', reply: fenceAgentSchema.array(), roles: engine },
+  /** asks a fence device for its status; nothing is kept */
+  testFenceDevice: {
+    method: 'POST',
+    path: '/v1/fence/test',
+    body: fenceTestSchema,
+    reply: fenceTestedSchema,
+    roles: engine,
+  },
+  /** gives secrets back sealed for the hosts whose certificates come with it; nothing is kept */
+  sealFenceSecrets: {
+    method: 'POST',
+    path: '/v1/fence/seal',
+    body: fenceSealSchema,
+    reply: sealedSecretsSchema,
+    roles: engine,
   },
 
   getTask: { method: 'GET', path: '/v1/tasks/{id}', reply: taskSchema, roles: managers },

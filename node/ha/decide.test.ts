@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { hostId, vmId } from '../../test/sim/scenario.ts';
+import { hostId } from '../../test/sim/scenario.ts';
 import { suite } from '../../test/support/suite.ts';
 import { type HaReport, haKeys } from '../contract/ha.ts';
 import { decide } from './decide.ts';
@@ -12,22 +12,6 @@ const [h1, h2, h3] = [hostId(1), hostId(2), hostId(3)];
 const members = [h1, h2, h3].map((id, index) => ({ id, name: `host${index + 1}`, memoryMiB: 8192 }));
 const volumes = [{ name: 'data', replicaSets: [[h1, h2, h3]] }];
 const kept = (record: HaRecord, revision = 5) => ({ value: record, revision });
-const report = (host: typeof h1, silent: (typeof h1)[] = []): [string, ReturnType<typeof kept>] => [
-  haKeys.report(host),
-  kept({
-    kind: 'report',
-    value: {
-      v: 1,
-      host,
-      instance: 'x',
-      silent,
-      vms: [],
-      freeMemoryMiB: 8192,
-      maintenance: false,
-      barred: [],
-    } as HaReport,
-  }),
-];
 const leader: [string, ReturnType<typeof kept>] = [
   haKeys.leader,
   kept({ kind: 'leader', value: { v: 1, host: h1, instance: 'x' } }),
@@ -74,27 +58,6 @@ test('a host that has just become a member is not called silent before it could 
   assert.equal(silentIn(soon.actions), []);
   const later = ticks(63_500, 64_500, soon.memory, at);
   assert.equal(silentIn(later.actions), [h2, h3]);
-});
-
-test('a silent host is fenced when a VM may run there, and left alone when none can', () => {
-  const records: [string, ReturnType<typeof kept>][] = [leader, report(h1, [h3]), report(h2, [h3])];
-  const assignment = (host: typeof h1): [string, ReturnType<typeof kept>] => [
-    haKeys.assignment(vmId(1)),
-    kept({
-      kind: 'assignment',
-      value: { v: 1, vm: vmId(1), host, epoch: 1, state: 'given', generation: 1, failedOn: [], why: '' },
-    }),
-  ];
-  const fences = (host: typeof h1) => {
-    const view = makeView({ members, volumes }, [...records, assignment(host)]);
-    const heard = new Map([[h2, { atMs: 5_000, answer: 'agent' as const, hasContact: true }]]);
-    const { actions } = ticks(0, 5_000, newMemory(0), (nowMs) =>
-      seenBy({ nowMs, contactMs: nowMs, view, heard }),
-    );
-    return actions.some(({ key }) => key === haKeys.fence(h3));
-  };
-  assert.ok(fences(h3));
-  assert.not.ok(fences(h1));
 });
 
 test.run();

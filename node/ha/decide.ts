@@ -1,4 +1,5 @@
 import { type HaReport, haKeys } from '../contract/ha.ts';
+import type { HostId } from '../contract/ids.ts';
 import { decideBarring } from './barring.ts';
 import { type Contact, contactOf } from './contact.ts';
 import { decideFencing } from './fencing.ts';
@@ -8,6 +9,7 @@ import {
   type Decision,
   type Guard,
   type Memory,
+  mayBeFenced,
   nameOf,
   type Observation,
   type View,
@@ -27,29 +29,47 @@ export function decide(memory: Memory, seen: Observation, times: Timings): Decis
   const stalled = memory.tickMs !== undefined && seen.nowMs - memory.tickMs > times.stallMs;
   const steadySinceMs = stalled ? seen.nowMs : memory.steadySinceMs;
   const since = new Since(stalled ? new Map() : memory.since, seen.nowMs);
-  const contact = contactOf(seen, times);
-  const own = decideOwnVms(seen, contact, memory.tries, times);
+  // Nobody was asked before it was known: a host that has just joined is not silent.
+  const known = new Set(
+    seen.view?.members
+      .map(({ id }) => ({ id, forMs: since.held(`member:${id}`, true) ?? 0 }))
+      .filter(({ forMs }) => forMs >= times.silentMs)
+      .map(({ id }) => id),
+  );
+  const contact = contactOf(seen, { ...memory, steadySinceMs }, since, times);
+  const own = decideOwnVms(seen, contact, memory.tries, since, times);
   const actions: Action[] = [...own.actions, ...decideBarring(seen, contact)];
   if (seen.watchdogMs !== undefined && mayFeed(seen, contact, times, since))
     actions.push({ kind: 'feed-watchdog', key: 'watchdog' });
   if (seen.view !== undefined && contact === 'sure') {
-    actions.push(...report(seen, seen.view, steadySinceMs, since, times), ...watchdogRecord(seen, seen.view));
+    actions.push(...report(seen, seen.view, steadySinceMs, known, times), ...watchdogRecord(seen, seen.view));
     actions.push(...lead(seen, seen.view, since, times));
   }
   return {
-    memory: { tickMs: seen.nowMs, steadySinceMs, since: since.next, tries: own.tries },
+    memory: {
+      startedMs: memory.startedMs,
+      tickMs: seen.nowMs,
+      steadySinceMs,
+      since: since.next,
+      tries: own.tries,
+    },
     actions,
+    contact,
   };
 }
 
 /** Hosts that this one has not heard for `silentMs` of a time in which it could have heard them. */
-function silentHosts(seen: Observation, view: View, steadySinceMs: number, since: Since, times: Timings) {
+function silentHosts(
+  seen: Observation,
+  view: View,
+  steadySinceMs: number,
+  known: ReadonlySet<HostId>,
+  times: Timings,
+) {
   return view.members
     .map(({ id }) => id)
     .filter((id) => {
-      // Nobody was asked before it was known: a host that has just joined is not silent.
-      const knownMs = since.held(`member:${id}`, true) ?? 0;
-      if (id === seen.self || knownMs < times.silentMs) return false;
+      if (id === seen.self || !known.has(id)) return false;
       const lastMs = Math.max(seen.heard.get(id)?.atMs ?? Number.NEGATIVE_INFINITY, steadySinceMs);
       return seen.nowMs - lastMs >= times.silentMs;
     })
@@ -60,20 +80,24 @@ function report(
   seen: Observation,
   view: View,
   steadySinceMs: number,
-  since: Since,
+  known: ReadonlySet<HostId>,
   times: Timings,
 ): Action[] {
   const key = haKeys.report(seen.self);
   const before = view.reports.get(seen.self);
-  const vms = (seen.vms ?? [])
-    .map(({ vm, epoch, state }) => ({ vm, epoch, state: state === 'ending' ? ('running' as const) : state }))
+  const vms = seen.vms
+    ?.map(({ vm, epoch, state, incoming }) => {
+      const told = state === 'ending' ? ('running' as const) : state;
+      return { vm, epoch, state: incoming === true ? ('starting' as const) : told };
+    })
     .sort((a, b) => (a.vm < b.vm ? -1 : 1));
   const value: HaReport = {
     v: 1,
     host: seen.self,
     instance: seen.instance,
-    silent: silentHosts(seen, view, steadySinceMs, since, times),
-    vms,
+    silent: silentHosts(seen, view, steadySinceMs, known, times),
+    vms: vms ?? before?.value.vms ?? [],
+    vmsKnown: vms !== undefined,
     freeMemoryMiB: seen.freeMemoryMiB,
     maintenance: seen.maintenance,
     barred: [...seen.barred.values()].sort(),
@@ -96,6 +120,8 @@ function watchdogRecord(seen: Observation, view: View): Action[] {
 /** Fed while all is well, or while VMs are being ended in time. Nothing runs here: nothing to protect. */
 function mayFeed(seen: Observation, contact: Contact, times: Timings, since: Since): boolean {
   const idle = seen.vms?.length === 0;
+  // safety: an agent that began anew does not know how long the one before had been alone.
+  if (seen.contactMs === undefined && !idle) return false;
   const ending = since.held('ending', contact === 'lost' && !idle);
   return contact !== 'lost' || idle || (ending ?? 0) < times.killMs;
 }
@@ -109,7 +135,7 @@ function lead(seen: Observation, view: View, since: Since, times: Timings): Acti
   }
   const vacant =
     kept === undefined || kept.value.host === seen.self || silentForMajority(view, kept.value.host);
-  if (!vacant || view.fences.has(seen.self)) return [];
+  if (!vacant || mayBeFenced(view, seen.self)) return [];
   const value = { v: 1, host: seen.self, instance: seen.instance };
   const guards = [{ key: haKeys.leader, revision: kept?.revision ?? 0 }];
   const text = `${nameOf(view, seen.self)} leads now.`;

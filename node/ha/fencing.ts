@@ -5,6 +5,7 @@ import {
   type Guard,
   type Kept,
   type Member,
+  mayBeFenced,
   type Note,
   nameOf,
   type Observation,
@@ -39,6 +40,7 @@ export function decideFencing(
       actions.push(...goOn(view, kept, leader, since, times));
       continue;
     }
+    if (mayBeFenced(view, member.id)) continue;
     const why = whyToFence(seen, view, member, since, times);
     // One at a time: the next one is counted against what this one leaves.
     if (why === undefined || begun) continue;
@@ -64,8 +66,6 @@ function whyToFence(
   since: Since,
   times: Timings,
 ): string | undefined {
-  // Nothing can be started elsewhere that it may be running: cutting it off would protect nothing.
-  if (!mayRunSomething(view, member.id)) return undefined;
   const gone = !view.reports.has(member.id);
   const silent = silentForMajority(view, member.id);
   const heard = seen.heard.get(member.id);
@@ -87,11 +87,17 @@ function begin(view: View, member: Member, why: string, id: string, leader: Guar
   const evidence = [...view.reports.values()]
     .filter(({ value }) => value.silent.includes(member.id))
     .map(({ value, revision }) => ({ key: haKeys.report(value.host), revision }));
+  // Without a majority of them it rests on its own silence: its report must still be gone.
+  if (!silentForMajority(view, member.id)) evidence.push({ key: haKeys.report(member.id), revision: 0 });
+  // ... and the other fences must be those that it was counted against.
+  const others = view.members
+    .filter(({ id }) => id !== member.id)
+    .map(({ id }) => ({ key: haKeys.fence(id), revision: view.fences.get(id)?.revision ?? 0 }));
   const value: HaFence = { v: 1, id, host: member.id, phase: 'fencing', why };
   return {
     kind: 'write',
     key,
-    guards: [leader, { key, revision: 0 }, ...evidence],
+    guards: [leader, { key, revision: 0 }, ...others, ...evidence],
     writes: [{ key, value }],
     told: {
       severity: 'warning',
@@ -172,9 +178,6 @@ function forget(view: View, kept: Kept<HaFence>, leader: Guard): Action[] {
     },
   ];
 }
-
-const mayRunSomething = (view: View, host: HostId): boolean =>
-  [...view.assignments.values()].some(({ value }) => value.host === host || value.movingTo === host);
 
 /** All that the host's VMs may be writing to. */
 function volumesOf(view: View, host: HostId): Volume[] {

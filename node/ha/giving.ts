@@ -1,5 +1,5 @@
 import { type HaAssignment, type HaVm, haKeys } from '../contract/ha.ts';
-import type { VmId } from '../contract/ids.ts';
+import type { HostId } from '../contract/ids.ts';
 import { type Action, type Guard, type Kept, type Note, nameOf, type View } from './model.ts';
 import { place, type Room, roomOf } from './place.ts';
 import type { Since } from './since.ts';
@@ -17,9 +17,8 @@ export function decideGiving(view: View, leader: Guard, since: Since): Action[] 
     if (action !== undefined) actions.push(action);
   }
   for (const [id, kept] of view.assignments) {
-    const vm = view.vms.get(id);
-    if (vm?.wanted === 'running') continue;
-    const action = takeAway(view, id, kept, leader);
+    if (view.vms.get(id)?.wanted === 'running' || view.unreadable.has(haKeys.vm(id))) continue;
+    const action = takeAway(view, kept, leader);
     if (action !== undefined) actions.push(action);
   }
   return actions;
@@ -32,13 +31,19 @@ const byPriority = (view: View): HaVm[] =>
 
 function giveOne(view: View, vm: HaVm, room: Room, leader: Guard, since: Since): Action | undefined {
   const kept = view.assignments.get(vm.id);
+  if (view.unreadable.has(haKeys.assignment(vm.id))) return undefined;
   const free = kept === undefined ? { guards: [], from: undefined } : freeToGive(view, vm, kept);
   if (free === undefined) return undefined;
   const key = haKeys.assignment(vm.id);
-  const write = (value: HaAssignment, severity: Note['severity'], text: string): Action => ({
+  const write = (
+    value: HaAssignment,
+    severity: Note['severity'],
+    text: string,
+    guards: readonly Guard[] = [],
+  ): Action => ({
     kind: 'write',
     key,
-    guards: [leader, { key, revision: kept?.revision ?? 0 }, ...free.guards],
+    guards: [leader, { key, revision: kept?.revision ?? 0 }, ...free.guards, ...guards],
     writes: [{ key, value }],
     told: { severity, about: vm.id, text },
   });
@@ -68,7 +73,15 @@ function giveOne(view: View, vm: HaVm, room: Room, leader: Guard, since: Since):
     failedOn: kept?.value.failedOn ?? [],
     why,
   };
-  return write(value, 'info', `${vm.name} goes to ${nameOf(view, choice.host)}: ${why}.`);
+  // A host that is being fenced gets nothing: what a proof must cover is counted from there.
+  const notFenced = { key: haKeys.fence(choice.host), revision: 0 };
+  return write(value, 'info', `${vm.name} goes to ${nameOf(view, choice.host)}: ${why}.`, [notFenced]);
+}
+
+/** A host that can write nothing any more: by this fence. */
+function fenceOf(view: View, host: HostId): Guard | undefined {
+  const fence = view.fences.get(host);
+  return fence?.value.phase === 'fenced' ? { key: haKeys.fence(host), revision: fence.revision } : undefined;
 }
 
 /** On what it rests that nobody runs this VM, or can; undefined when it rests on nothing. */
@@ -77,15 +90,9 @@ function freeToGive(
   vm: HaVm,
   { value }: Kept<HaAssignment>,
 ): { guards: Guard[]; from: 'fence' | 'move' | 'given-back' } | undefined {
-  const fenced = (host: HaAssignment['host']): Guard | undefined => {
-    const fence = view.fences.get(host);
-    return fence?.value.phase === 'fenced'
-      ? { key: haKeys.fence(host), revision: fence.revision }
-      : undefined;
-  };
-  const guard = fenced(value.host);
+  const guard = fenceOf(view, value.host);
   if (value.movingTo !== undefined) {
-    const other = fenced(value.movingTo);
+    const other = fenceOf(view, value.movingTo);
     if (guard === undefined) return undefined;
     // safety: the other end of a move may run it already, so only that host, or none that can write, may have it.
     return other === undefined
@@ -98,15 +105,28 @@ function freeToGive(
   return guard === undefined ? undefined : { guards: [guard], from: 'fence' };
 }
 
-/** A VM that is not wanted any more: its assignment goes once its host has ended it, or can run nothing. */
-function takeAway(view: View, id: VmId, kept: Kept<HaAssignment>, leader: Guard): Action | undefined {
-  const fence = view.fences.get(kept.value.host);
-  const moving = kept.value.movingTo !== undefined;
-  const fenced = fence?.value.phase === 'fenced' && !moving;
-  if (kept.value.state === 'given' ? !fenced : moving) return undefined;
-  const key = haKeys.assignment(id);
+/**
+ * A VM that is not wanted any more: its assignment goes once its host has ended it, or can run nothing. One that was on
+ * its way from a lost host is the other host's to end.
+ */
+function takeAway(view: View, kept: Kept<HaAssignment>, leader: Guard): Action | undefined {
+  const { movingTo, ...value } = kept.value;
+  const key = haKeys.assignment(value.vm);
   const guards = [leader, { key, revision: kept.revision }];
-  if (fenced && fence !== undefined)
-    guards.push({ key: haKeys.fence(kept.value.host), revision: fence.revision });
-  return { kind: 'write', key, guards, writes: [{ key, remove: true }] };
+  const remove = (more: readonly Guard[]): Action => ({
+    kind: 'write',
+    key,
+    guards: [...guards, ...more],
+    writes: [{ key, remove: true }],
+  });
+  const lost = fenceOf(view, value.host);
+  if (movingTo === undefined) {
+    if (value.state !== 'given') return remove([]);
+    return lost === undefined ? undefined : remove([lost]);
+  }
+  if (lost === undefined) return undefined;
+  const other = fenceOf(view, movingTo);
+  if (other !== undefined) return remove([lost, other]);
+  const writes = [{ key, value: { ...value, host: movingTo } }];
+  return { kind: 'write', key, guards: [...guards, lost], writes };
 }

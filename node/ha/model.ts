@@ -1,14 +1,16 @@
-import type {
-  HaAssignment,
-  HaFence,
-  HaLeader,
-  HaProof,
-  HaReport,
-  HaReturn,
-  HaVm,
-  HaWatchdog,
+import {
+  type HaAssignment,
+  type HaFence,
+  type HaLeader,
+  type HaProof,
+  type HaReport,
+  type HaReturn,
+  type HaVm,
+  type HaWatchdog,
+  haKeys,
 } from '../contract/ha.ts';
 import type { HostId, VmId } from '../contract/ids.ts';
+import type { Contact } from './contact.ts';
 
 /** A record as it is in the store; who writes over it compares the revision. */
 export type Kept<T> = { value: T; revision: number };
@@ -41,9 +43,17 @@ export type LocalVm = {
   vm: VmId;
   epoch: number;
   state: 'starting' | 'running' | 'paused' | 'ending';
+  /** a move brings it: it is here, and waits for the rest of its memory */
+  incoming?: boolean;
 };
 /** A VM that is no more, until it is started again. */
-export type LocalEnd = { vm: VmId; epoch: number; how: 'guest' | 'crashed' | 'not-started'; atMs: number };
+export type LocalEnd = {
+  vm: VmId;
+  epoch: number;
+  /** `moved`: a migration took it away, wherever to */
+  how: 'guest' | 'crashed' | 'not-started' | 'moved';
+  atMs: number;
+};
 
 /** What a direct probe found last. `refused`: the machine answers, its agent does not. */
 export type Heard = { atMs: number; answer: 'agent' | 'refused'; hasContact: boolean };
@@ -94,6 +104,8 @@ export type Note = { severity: 'info' | 'warning' | 'error'; about: HostId | VmI
 
 /** What an agent remembers from tick to tick. Losing it costs time, never safety. */
 export type Memory = {
+  /** when this agent began */
+  startedMs: number;
   tickMs: number | undefined;
   /** nothing seen before this counts: the agent stood still, or began */
   steadySinceMs: number;
@@ -103,9 +115,10 @@ export type Memory = {
   tries: ReadonlyMap<VmId, { epoch: number; count: number; lastMs: number }>;
 };
 
-export type Decision = { memory: Memory; actions: readonly Action[] };
+export type Decision = { memory: Memory; actions: readonly Action[]; contact: Contact };
 
 export const newMemory = (nowMs: number): Memory => ({
+  startedMs: nowMs,
   tickMs: undefined,
   steadySinceMs: nowMs,
   since: new Map(),
@@ -113,6 +126,10 @@ export const newMemory = (nowMs: number): Memory => ({
 });
 
 export const majorityOf = (count: number): number => Math.floor(count / 2) + 1;
+
+/** A fence that cannot be read may be one: such a host gets and starts nothing, and is not fenced anew. */
+export const mayBeFenced = (view: View, host: HostId): boolean =>
+  view.fences.has(host) || view.unreadable.has(haKeys.fence(host));
 
 export const nameOf = (view: View, host: HostId): string =>
   view.members.find(({ id }) => id === host)?.name ?? host;

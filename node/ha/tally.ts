@@ -1,5 +1,5 @@
 import type { HostId } from '../contract/ids.ts';
-import { majorityOf, type View } from './model.ts';
+import { majorityOf, mayBeFenced, type View } from './model.ts';
 
 /** What the hosts say of each other, counted. A host whose report is gone with its lease has no voice. */
 
@@ -19,4 +19,5 @@ export const heardByMajority = (view: View, host: HostId): boolean => {
 
 /** A cluster never takes away more hosts than it can lose. */
 export const mayFenceOneMore = (view: View): boolean =>
-  view.fences.size + 1 <= view.members.length - majorityOf(view.members.length);
+  view.members.filter(({ id }) => mayBeFenced(view, id)).length + 1 <=
+  view.members.length - majorityOf(view.members.length);

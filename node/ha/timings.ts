@@ -26,6 +26,10 @@ export type Timings = {
   agentGraceMs: number;
   /** a host that is back must have been heard for so long before its fence is lifted */
   settledMs: number;
+  /** a VM that neither end of its move has, or that waits there for its memory: given up after so long */
+  lostMoveMs: number;
+  /** a move of which nothing came to the target: forgotten after so long */
+  idleMoveMs: number;
   /** a VM that ended is started in its place so often before its host gives it back */
   inPlaceTries: number;
   /** a VM that was up for so long has all its tries again */
@@ -47,6 +51,8 @@ export const timings: Timings = {
   stallMs: 1_500,
   agentGraceMs: 15_000,
   settledMs: 3_000,
+  lostMoveMs: 10_000,
+  idleMoveMs: 60_000,
   inPlaceTries: 3,
   ranWellMs: 600_000,
   backOffMs: [0, 2_000, 8_000, 30_000],

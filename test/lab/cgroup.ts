@@ -48,9 +48,12 @@ export async function cgroupExists(name: string): Promise<boolean> {
   return existsSync((await pathsOf(name)).unified);
 }
 
+/** The file in which the kernel says whether the group has processes. */
+export const eventsPathOf = async (name: string): Promise<string> =>
+  join((await pathsOf(name)).unified, 'cgroup.events');
+
 async function readEvent(name: string, event: 'populated' | 'frozen'): Promise<boolean> {
-  const { unified } = await pathsOf(name);
-  const text = await readFile(join(unified, 'cgroup.events'), 'utf8').catch(() => '');
+  const text = await readFile(await eventsPathOf(name), 'utf8').catch(() => '');
   return text.includes(`${event} 1`);
 }
 

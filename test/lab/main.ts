@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { argv, exit, stdout } from 'node:process';
 import { parseArgs } from 'node:util';
 import { buildHostTree } from '../../image/host/build.ts';
+import { bmcVerb } from './bmc/bmc.ts';
 import { isOffset, setClock } from './clock.ts';
 import { execArgv } from './host.ts';
 import { type Lab, type LabHost, openLab } from './lab.ts';
@@ -23,6 +24,8 @@ const usage = `npm run lab -- [--prefix tf] VERB
   cable in|out HOST                both cables of a host
   freeze|thaw HOST                 all its processes, its VMs too
   clock HOST UNIT [+90s|-1h|off]   another time of day for one unit
+  bmc start|stop|ls            IPMI BMCs of the hosts, see bmc/README.md
+  bmc HOST ok|dead|slow [SECONDS]|lying|false-off|wrong-password
   forward HOST|ADDRESS PORT        gives a port of 127.0.0.1 that leads there
   logs FOLDER                      journals, consoles, logs and state of all hosts
 `;
@@ -124,6 +127,9 @@ async function main(): Promise<number> {
       return 0;
     case 'clock':
       await setClock(hostAt(0), rest[1] ?? '', rest[2] ?? '');
+      return 0;
+    case 'bmc':
+      await bmcVerb(lab.plan, rest, say);
       return 0;
     case 'forward':
       say(`127.0.0.1:${await lab.forward(rest[0] ?? '', Number(rest[1]))}`);

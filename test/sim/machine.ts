@@ -3,12 +3,14 @@ import type { Heard, View } from '../../node/ha/model.ts';
 import { type LocalEnd, type LocalVm, type Memory, newMemory } from '../../node/ha/model.ts';
 
 /** One simulated host: what is true of it, and what its agent knows. */
-export type Guest = { vm: VmId; epoch: number; state: LocalVm['state'] };
+export type Guest = { vm: VmId; epoch: number; state: LocalVm['state']; incoming?: boolean };
+export type Net = 'mgmt' | 'stor';
 
 export class Machine {
   readonly id: HostId;
   readonly name: string;
   readonly memoryMiB: number;
+  readonly rate: number;
   /** the machine's own start; what was begun in an earlier one is no more */
   boot = 0;
   isOn = true;
@@ -16,18 +18,32 @@ export class Machine {
   isFrozen = false;
   /** what crosses the wire, per network and direction */
   readonly nets = { mgmt: { in: true, out: true }, stor: { in: true, out: true } };
+  /** hosts to which there is no way, while each reaches others */
+  readonly severed = new Set<HostId>();
   brickIsUp = true;
+  etcdIsUp = true;
+  /** what is written to its disk takes so much longer: of etcd, of starts and ends */
+  diskDelayMs = 0;
   /** survives the machine's end: on its disk */
   readonly bars = new Map<HostId, string>();
+  /** VMs that a move has brought here and that ran here, by epoch; on its disk */
+  readonly arrived = new Map<VmId, number>();
   readonly guests = new Map<VmId, Guest>();
   readonly ends = new Map<VmId, LocalEnd>();
+  libvirtHangs = false;
   watchdogMs: number | undefined;
   fedMs = 0;
+  maintenance = false;
   /** ends of VMs do not succeed */
   endsHang = false;
   startsFail = false;
-  /** its fence device: switches it off, does nothing, or says that it did and did not (which asking again shows) */
-  bmc: 'none' | 'works' | 'dead' = 'none';
+  /** its clock on the wall is so much off */
+  wallOffMs = 0;
+  /**
+   * its fence device: switches it off; does nothing; says that it did and did not, which asking again shows; takes half a
+   * minute
+   */
+  bmc: 'none' | 'works' | 'dead' | 'lies' | 'slow' = 'none';
 
   // what the agent has, gone with the agent
   agentIsUp = true;
@@ -43,10 +59,11 @@ export class Machine {
   nonce = 0;
   #life = 0;
 
-  constructor(id: HostId, name: string, memoryMiB: number) {
+  constructor(id: HostId, name: string, memoryMiB: number, rate: number) {
     this.id = id;
     this.name = name;
     this.memoryMiB = memoryMiB;
+    this.rate = rate;
     this.memory = newMemory(0);
   }
 
@@ -56,7 +73,7 @@ export class Machine {
     this.agentIsUp = true;
     this.agentIsStopped = false;
     this.instance = `${this.name}-${this.#life}`;
-    this.memory = newMemory(nowMs);
+    this.memory = newMemory(nowMs * this.rate);
     this.lease = undefined;
     this.contactMs = undefined;
     this.view = undefined;

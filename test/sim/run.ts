@@ -1,111 +1,91 @@
 import { type Timings, timings } from '../../node/ha/timings.ts';
-import { makeRandom, type Random } from './random.ts';
-import { type Command, carryOut, planOf, type Scenario } from './scenario.ts';
+import type { Decide } from './agents.ts';
+import { carryOut } from './commands.ts';
+import { drawScenario } from './draw.ts';
+import type { Line } from './plan.ts';
+import { makeRandom } from './random.ts';
+import { type Command, planOf, type Scenario } from './scenario.ts';
 import { World } from './world.ts';
 
 /** Runs scenarios, made by hand or drawn at random, and says which laws were broken. */
-export type Outcome = { broken: string[]; log: World['log'] };
+export type Outcome = { broken: string[]; log: Line[] };
+export type RunOptions = { times?: Timings; decide?: Decide };
 
-export function runScenario(scenario: Scenario, seed: number, times: Timings = timings): Outcome {
-  const world = new World(planOf(scenario), times, makeRandom(seed));
+function play(scenario: Scenario, seed: number, { times = timings, decide }: RunOptions): World {
+  const world = new World(planOf(scenario), times, makeRandom(seed), decide);
   for (const { atMs, ...command } of scenario.commands)
-    world.at(atMs, () => carryOut(world, command as Command));
-  world.runUntil(scenario.untilMs);
-  return { broken: world.broken, log: world.log };
+    world.clock.at(atMs, () => carryOut(world, command as Command));
+  world.clock.runUntil(scenario.untilMs);
+  return world;
+}
+
+export function runScenario(scenario: Scenario, seed: number, options: RunOptions = {}): Outcome {
+  const world = play(scenario, seed, options);
+  world.say(`--- the end: ${world.whatRuns()}`);
+  return { broken: [...world.broken, ...disappointments(world, scenario)], log: world.log };
+}
+
+/** What the scenario expected and did not come. */
+function disappointments(world: World, { expect, commands }: Scenario): string[] {
+  const missing: string[] = [];
+  const running = world.plan.vms.filter(({ id }) => world.runs(id)).map(({ name }) => name);
+  const wanted =
+    expect.running === 'all'
+      ? world.plan.vms.map(({ name }) => name)
+      : expect.running === 'none'
+        ? []
+        : expect.running;
+  if (wanted !== undefined && running.join() !== wanted.join())
+    missing.push(
+      `expected to run: ${wanted.join(', ') || 'none'}; there run: ${running.join(', ') || 'none'}`,
+    );
+  const fenced = world.machines.filter(({ name }) =>
+    world.log.some(({ text }) => text.includes(`: ${name} can write nothing any more`)),
+  );
+  if (expect.fenced !== undefined) {
+    const names = [...new Set(expect.fenced.map((name) => world.machine(name).name))].sort();
+    const were = fenced.map(({ name }) => name).sort();
+    if (names.join() !== were.join())
+      missing.push(
+        `expected to be fenced: ${names.join(', ') || 'none'}; were: ${were.join(', ') || 'none'}`,
+      );
+  }
+  const firstMs = commands[0]?.atMs ?? 0;
+  const later = world.log.filter(({ atMs }) => atMs >= firstMs);
+  const isGiven = later.some(({ text }) => / goes to host\d+: (?!it is to run)/.test(text));
+  const isMoved = later.some(({ text }) => /, moved$/.test(text));
+  const movedBy = isGiven ? 'failover' : isMoved ? 'migration' : 'nobody';
+  if (expect.movedBy !== undefined && expect.movedBy !== movedBy)
+    missing.push(`expected to be moved by ${expect.movedBy}; it was by ${movedBy}`);
+  const awayMs = world.disks.longestAwayMs();
+  if (expect.outageMs !== undefined && awayMs > expect.outageMs)
+    missing.push(`expected no VM to be away for ${expect.outageMs} ms; one was for ${awayMs} ms`);
+  return missing;
 }
 
 /** After all is well again, so long may it take until all VMs run: a boot, a fence lifted, the longest wait for a retry. */
 const healMs = 150_000;
 
 /** Random trouble for a minute, then all is mended, and in the end every VM must run and write. */
-export function runRandom(seed: number, times: Timings = timings): Outcome & { scenario: Scenario } {
+export function runRandom(seed: number, options: RunOptions = {}): Outcome & { scenario: Scenario } {
   const scenario = drawScenario(makeRandom(seed));
-  return { scenario, ...runAndHeal(scenario, seed, times) };
+  return { scenario, ...runAndHeal(scenario, seed, options) };
 }
 
-export function runAndHeal(scenario: Scenario, seed: number, times: Timings = timings): Outcome {
-  const world = new World(planOf(scenario), times, makeRandom(seed ^ 0x5bd1e995));
-  for (const { atMs, ...command } of scenario.commands)
-    world.at(atMs, () => carryOut(world, command as Command));
-  world.runUntil(scenario.untilMs);
+export function runAndHeal(scenario: Scenario, seed: number, options: RunOptions = {}): Outcome {
+  const world = play(scenario, seed ^ 0x5bd1e995, options);
   world.say('--- all is mended');
+  carryOut(world, { do: 'etcd-up' });
   for (const machine of world.machines) {
-    for (const command of ['mend', 'thaw', 'go-on-agent', 'brick-up', 'work-again', 'power-on'] as const)
+    for (const command of ['thaw', 'go-on-agent', 'brick-up', 'work-again', 'power-on'] as const)
       carryOut(world, { do: command, host: machine.name });
+    carryOut(world, { do: 'mend', host: machine.name, net: undefined, direction: undefined });
   }
   const endMs = scenario.untilMs + healMs;
-  for (let now = scenario.untilMs; now < endMs && !world.allRun(); now += 1_000) world.runUntil(now + 1_000);
+  for (let now = scenario.untilMs; now < endMs && !world.allRun(); now += 1_000)
+    world.clock.runUntil(now + 1_000);
   const broken = [...world.broken];
   if (!world.allRun())
     broken.push(`${healMs / 1000} s after all was mended, not every VM runs: ${world.whatRuns()}`);
   return { broken, log: world.log };
-}
-
-const troubleMs = 60_000;
-
-function drawScenario(random: Random): Scenario {
-  const hosts = random.pick([3, 3, 3, 4, 5]);
-  const commands: Scenario['commands'] = [];
-  const count = random.between(1, 14);
-  for (let index = 0; index < count; index += 1) {
-    const atMs = random.between(3_000, troubleMs);
-    const backMs = atMs + random.between(200, 30_000);
-    for (const [at, command] of drawCommands(random, hosts, atMs, backMs))
-      if (at < troubleMs) commands.push({ atMs: at, ...command });
-  }
-  commands.sort((a, b) => a.atMs - b.atMs);
-  return {
-    hosts,
-    vms: random.between(1, 5),
-    memoryMiB: 8_192,
-    slow: random.chance(0.7),
-    bmc: random.chance(0.3),
-    external: random.chance(0.25),
-    ...(random.chance(0.4) ? { watchdogMs: timings.watchdogMs } : {}),
-    commands,
-    untilMs: troubleMs,
-  };
-}
-
-function drawCommands(random: Random, hosts: number, at: number, back: number): [number, Command][] {
-  // Troubles like company: more of them on one host say more than one on each.
-  const host = `host${random.chance(0.4) ? 1 : random.between(1, hosts)}`;
-  const both = (first: Command, second: Command): [number, Command][] => [
-    [at, first],
-    [back, second],
-  ];
-  switch (random.between(0, 11)) {
-    case 0:
-    case 1:
-      return both({ do: 'power-off', host }, { do: 'power-on', host });
-    case 2:
-    case 3:
-      return both({ do: 'cut', host }, { do: 'mend', host });
-    case 4: {
-      const net = random.pick(['mgmt', 'stor'] as const);
-      return both({ do: 'cut', host, net }, { do: 'mend', host, net });
-    }
-    case 5: {
-      const only = {
-        net: random.pick(['mgmt', 'stor'] as const),
-        direction: random.pick(['in', 'out'] as const),
-      };
-      return both({ do: 'cut', host, ...only }, { do: 'mend', host, ...only });
-    }
-    case 6:
-    case 7:
-      return both({ do: 'freeze', host }, { do: 'thaw', host });
-    case 8:
-      return [[at, { do: 'crash-agent', host, backInMs: random.between(500, 20_000) }]];
-    case 9:
-      return both({ do: 'stop-agent', host }, { do: 'go-on-agent', host });
-    case 10:
-      return both(
-        { do: random.pick(['brick-down', 'hang-ends', 'fail-starts', 'kill-bmc'] as const), host },
-        random.chance(0.5) ? { do: 'work-again', host } : { do: 'brick-up', host },
-      );
-    default:
-      if (random.chance(0.2)) return both({ do: 'all-off' }, { do: 'all-on' });
-      return [[at, { do: 'crash-vm', vm: `vm${random.between(1, 5)}` }]];
-  }
 }

@@ -1,35 +1,72 @@
 import { z } from 'zod';
 import type { HostId, VmId } from '../../node/contract/ids.ts';
-import type { Machine } from './machine.ts';
-import type { World } from './world.ts';
+import type { Plan } from './plan.ts';
 
-/** A scenario is data (JSON): a small cluster, and what happens to it when. See README.md for each command. */
+/** A scenario is data (JSON): a small cluster, what happens to it when, and what must come of it. README.md has it all. */
 const host = z.string();
-const net = z.enum(['mgmt', 'stor']);
-const direction = z.enum(['in', 'out']);
-export const commandSchema = z.discriminatedUnion('do', [
-  z.object({ do: z.literal('power-off'), host }),
-  z.object({ do: z.literal('power-on'), host }),
-  z.object({ do: z.literal('all-off') }),
-  z.object({ do: z.literal('all-on') }),
-  z.object({ do: z.literal('cut'), host, net: net.optional(), direction: direction.optional() }),
-  z.object({ do: z.literal('mend'), host, net: net.optional(), direction: direction.optional() }),
-  z.object({ do: z.literal('freeze'), host }),
-  z.object({ do: z.literal('thaw'), host }),
-  z.object({ do: z.literal('crash-agent'), host, backInMs: z.number().default(2_000) }),
-  z.object({ do: z.literal('stop-agent'), host }),
-  z.object({ do: z.literal('go-on-agent'), host }),
-  z.object({ do: z.literal('brick-down'), host }),
-  z.object({ do: z.literal('brick-up'), host }),
-  z.object({ do: z.literal('hang-ends'), host }),
-  z.object({ do: z.literal('fail-starts'), host }),
-  z.object({ do: z.literal('work-again'), host }),
-  z.object({ do: z.literal('crash-vm'), vm: z.string() }),
-  z.object({ do: z.literal('kill-bmc'), host }),
+const net = z.enum(['mgmt', 'stor']).optional();
+const direction = z.enum(['in', 'out']).optional();
+const vm = z.string();
+const ms = z.number().nonnegative();
+const as = z.string().optional();
+const simpleCommands = [
+  'power-off',
+  'power-on',
+  'freeze',
+  'thaw',
+  'stop-agent',
+  'go-on-agent',
+  'brick-down',
+  'brick-up',
+  'etcd-stop',
+  'etcd-start',
+  'hang-ends',
+  'fail-starts',
+  'hang-libvirt',
+  'kill-bmc',
+  'lie-bmc',
+  'slow-bmc',
+  'disarm-watchdog',
+  'maintenance',
+  'end-maintenance',
+  'confirm-off',
+  'work-again',
+] as const;
+export type SimpleCommand = (typeof simpleCommands)[number];
+const allCommands = z.strictObject({ do: z.enum(['all-off', 'all-on', 'etcd-down', 'etcd-up']) });
+export const commandSchema = z.union([
+  z.strictObject({ do: z.enum(simpleCommands), host, as }),
+  allCommands,
+  z.strictObject({ do: z.enum(['cut', 'mend']), host, as, net, direction }),
+  z.strictObject({ do: z.enum(['sever', 'join']), host, as, from: host }),
+  z.strictObject({ do: z.literal('flap'), host, as, net, downMs: ms, upMs: ms, times: z.number().int() }),
+  z.strictObject({ do: z.literal('crash-agent'), host, as, backInMs: ms.default(2_000) }),
+  z.strictObject({ do: z.literal('slow-disk'), host, as, byMs: ms }),
+  z.strictObject({ do: z.literal('jump-clock'), host, as, byMs: z.number() }),
+  z.strictObject({ do: z.enum(['crash-vm', 'shut-down-guest', 'stop-vm', 'start-vm', 'delete-vm']), vm }),
+  z.strictObject({ do: z.literal('leftover'), host, as, vm, epoch: z.number().int() }),
+  z.strictObject({
+    do: z.literal('migrate'),
+    vm,
+    to: host,
+    takesMs: ms.default(3_000),
+    orderMs: ms.nullable().default(100),
+    cancelMs: ms.optional(),
+    answerIsLost: z.boolean().default(false),
+  }),
+  z.strictObject({ do: z.enum(['corrupt', 'newer', 'repair']), record: z.string() }),
 ]);
-export const scenarioSchema = z.object({
+
+const vmSchema = z.strictObject({
+  priority: z.number().int().optional(),
+  memoryMiB: z.number().int().default(1_024),
+  allowedHosts: z.array(host).optional(),
+  preferredHost: host.optional(),
+});
+export const scenarioSchema = z.strictObject({
   hosts: z.number().int().min(1).max(12).default(3),
-  vms: z.number().int().min(0).default(3),
+  /** so many, or each by itself: vm1, vm2 ... */
+  vms: z.union([z.number().int().min(0), z.array(vmSchema)]).default(3),
   memoryMiB: z.number().int().default(8_192),
   watchdogMs: z.number().int().optional(),
   /** each host has a fence device */
@@ -38,25 +75,58 @@ export const scenarioSchema = z.object({
   external: z.boolean().default(false),
   /** now and then what a host does takes up to sixty times as long */
   slow: z.boolean().default(false),
-  commands: z.array(z.object({ atMs: z.number().nonnegative() }).and(commandSchema)),
+  /** monotonic clocks that run faster or slower than the true one */
+  clockRates: z.record(z.string(), z.number().positive()).default({}),
+  commands: z.array(z.intersection(z.object({ atMs: ms }), z.looseObject({ do: z.string() }))),
   untilMs: z.number().positive(),
+  /** of what is left to chance: how long things take */
+  seed: z.number().int().default(1),
+  /** what must be true at the end; the laws must hold in any case */
+  expect: z
+    .strictObject({
+      /** VMs that run, and write to their disks */
+      running: z.union([z.enum(['all', 'none']), z.array(vm)]).optional(),
+      /** hosts that were ever called fenced, by the names that commands gave them too */
+      fenced: z.array(host).optional(),
+      /** VMs that got a new epoch after the first command */
+      movedBy: z.enum(['nobody', 'failover', 'migration']).optional(),
+      /** no VM was longer without a write than this */
+      outageMs: z.number().optional(),
+    })
+    .default({}),
 });
 export type Command = z.infer<typeof commandSchema>;
-export type Scenario = z.infer<typeof scenarioSchema>;
+export type Scenario = Omit<z.infer<typeof scenarioSchema>, 'commands'> & {
+  commands: ({ atMs: number } & Command)[];
+};
+
+/** Throws what does not fit, with the command's number. */
+export function readScenario(json: unknown): Scenario {
+  const raw = scenarioSchema.parse(json);
+  const commands = raw.commands.map(({ atMs, ...command }, index) => {
+    const parsed = commandSchema.safeParse(command);
+    if (!parsed.success)
+      throw new Error(`command ${index + 1} (${command.do}) is none: ${z.prettifyError(parsed.error)}`);
+    return { atMs, ...parsed.data };
+  });
+  return { ...raw, commands };
+}
 
 // The simulator's ids only have to be ids.
 const idOf = (kind: string, number: number) =>
   `${kind}${String(number).padStart(7, '0')}-0000-4000-8000-000000000000`;
 export const hostId = (number: number): HostId => idOf('0', number) as HostId;
 export const vmId = (number: number): VmId => idOf('a', number) as VmId;
+const hostIdOf = (name: string): HostId => hostId(Number(name.slice('host'.length)));
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
-export function planOf(scenario: Scenario): ConstructorParameters<typeof World>[0] {
+export function planOf(scenario: Scenario): Plan {
   const hosts = numbers(scenario.hosts).map((number) => ({
     id: hostId(number),
     name: `host${number}`,
     memoryMiB: scenario.memoryMiB,
+    rate: scenario.clockRates[`host${number}`] ?? 1,
     bmc: scenario.bmc,
     ...(scenario.watchdogMs === undefined ? {} : { watchdogMs: scenario.watchdogMs }),
   }));
@@ -67,96 +137,21 @@ export function planOf(scenario: Scenario): ConstructorParameters<typeof World>[
       : numbers(scenario.hosts).map((number) =>
           [0, 1, 2].map((step) => hostId(((number - 1 + step) % scenario.hosts) + 1)),
         );
+  const vms = Array.isArray(scenario.vms)
+    ? scenario.vms
+    : numbers(scenario.vms).map(() => vmSchema.parse({}));
   return {
     hosts,
     slow: scenario.slow,
     volumes: [{ name: 'data', replicaSets: scenario.external ? [] : replicaSets }],
-    vms: numbers(scenario.vms).map((number) => ({
-      id: vmId(number),
-      name: `vm${number}`,
-      priority: 100 - number,
-      memoryMiB: 1_024,
+    vms: vms.map(({ priority, memoryMiB, allowedHosts, preferredHost }, index) => ({
+      id: vmId(index + 1),
+      name: `vm${index + 1}`,
+      priority: priority ?? 99 - index,
+      memoryMiB,
       volume: 'data',
+      ...(allowedHosts === undefined ? {} : { allowedHosts: allowedHosts.map(hostIdOf) }),
+      ...(preferredHost === undefined ? {} : { preferredHost: hostIdOf(preferredHost) }),
     })),
   };
-}
-
-const cut = (
-  machine: Machine,
-  isThrough: boolean,
-  only: { net?: string | undefined; direction?: string | undefined },
-) => {
-  for (const name of ['mgmt', 'stor'] as const)
-    for (const way of ['in', 'out'] as const)
-      if ((only.net ?? name) === name && (only.direction ?? way) === way) machine.nets[name][way] = isThrough;
-};
-
-export function carryOut(world: World, command: Command): void {
-  const { do: what, ...rest } = command;
-  world.say(`--- ${what} ${Object.values(rest).join(' ')}`.trimEnd());
-  switch (command.do) {
-    case 'all-off':
-      for (const one of world.machines) world.powerOff(one);
-      return;
-    case 'all-on':
-      for (const one of world.machines) world.powerOn(one);
-      return;
-    case 'crash-vm':
-      world.crashVm(command.vm);
-      return;
-    default:
-      carryOutOn(world, world.machine(command.host), command);
-  }
-}
-
-function carryOutOn(world: World, machine: Machine, command: Extract<Command, { host: string }>): void {
-  switch (command.do) {
-    case 'power-off':
-      world.powerOff(machine);
-      return;
-    case 'power-on':
-      world.powerOn(machine);
-      return;
-    case 'cut':
-      cut(machine, false, command);
-      return;
-    case 'mend':
-      cut(machine, true, command);
-      return;
-    case 'freeze':
-      machine.isFrozen = machine.isOn;
-      return;
-    case 'thaw':
-      machine.isFrozen = false;
-      return;
-    case 'crash-agent':
-      world.crashAgent(machine, command.backInMs);
-      return;
-    case 'stop-agent':
-      machine.agentIsStopped = true;
-      return;
-    case 'go-on-agent':
-      machine.agentIsStopped = false;
-      return;
-    case 'brick-down':
-      machine.brickIsUp = false;
-      return;
-    case 'brick-up':
-      machine.brickIsUp = true;
-      return;
-    case 'hang-ends':
-      machine.endsHang = true;
-      return;
-    case 'fail-starts':
-      machine.startsFail = true;
-      return;
-    case 'kill-bmc':
-      machine.bmc = machine.bmc === 'none' ? 'none' : 'dead';
-      return;
-    case 'work-again':
-      if (machine.bmc === 'dead') machine.bmc = 'works';
-      machine.endsHang = false;
-      machine.startsFail = false;
-      return;
-  }
 }

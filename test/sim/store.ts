@@ -1,12 +1,12 @@
 import { haKeys } from '../../node/contract/ha.ts';
 import type { Guard, Kept, Write } from '../../node/ha/model.ts';
-import type { HaRecord } from '../../node/ha/view.ts';
+import type { HaRecord, Unreadable } from '../../node/ha/view.ts';
 
 /** etcd's data as a model: keys with revisions, transactions, leases. What is reachable when is the world's affair. */
 export type Lease = { host: string; expiresMs: number };
 
 export class Store {
-  readonly records = new Map<string, Kept<HaRecord> & { lease?: number }>();
+  readonly records = new Map<string, Kept<HaRecord | Unreadable> & { lease: number | undefined }>();
   readonly leases = new Map<number, Lease>();
   revision = 1;
   #lease = 0;
@@ -45,14 +45,15 @@ export class Store {
     for (const lease of this.leases.values()) lease.expiresMs = nowMs + ttlMs;
   }
 
-  commit(guards: readonly Guard[], writes: readonly Write[], lease: number | undefined): boolean {
+  /** Whether a transaction would be done now. */
+  holds(guards: readonly Guard[], writes: readonly Write[], lease: number | undefined): boolean {
     for (const { key, revision } of guards)
       if ((this.records.get(key)?.revision ?? 0) !== revision) return false;
-    if (
-      writes.some((write) => 'onLease' in write && write.onLease === true) &&
-      (lease === undefined || !this.leases.has(lease))
-    )
-      return false;
+    const needsLease = writes.some((write) => 'onLease' in write && write.onLease === true);
+    return !needsLease || (lease !== undefined && this.leases.has(lease));
+  }
+
+  write(writes: readonly Write[], lease: number | undefined): void {
     this.revision += 1;
     for (const write of writes) {
       if ('remove' in write) {
@@ -63,10 +64,14 @@ export class Store {
       this.records.set(write.key, {
         value,
         revision: this.revision,
-        ...(write.onLease === true && lease !== undefined ? { lease } : {}),
+        lease: write.onLease === true ? lease : undefined,
       });
     }
-    return true;
+  }
+
+  put(key: string, value: HaRecord | Unreadable, lease: number | undefined): void {
+    this.revision += 1;
+    this.records.set(key, { value, revision: this.revision, lease });
   }
 }
 

@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import { systemClock } from '../../clock/clock.ts';
 import { run } from '../../command/run.ts';
 import { etcdPutSchema } from '../../contract/etcd.ts';
-import type { HostId } from '../../contract/ids.ts';
+import type { FenceDevice } from '../../contract/fence.ts';
 import { bridgeNameOf } from '../../contract/network.ts';
 import { makeEtcdClient } from '../../etcd/client.ts';
 import { localClientUrl } from '../../etcd/server-config.ts';
 import { makeTransport } from '../../etcd/transport.ts';
+import { makeAgents } from '../../fence/agent.ts';
+import { makePowerFence } from '../../fence/power.ts';
+import { openSealed } from '../../fence/secrets.ts';
 import { accepted } from '../../files/accepted.ts';
 import { readIfThere, writeFileAtomic } from '../../files/atomic.ts';
 import { identityFileSchema, membershipFileSchema } from '../../identity/model.ts';
@@ -23,7 +26,6 @@ import { type PrepareEnv, prepareVm } from '../../vms/prepare.ts';
 import { systemVolumes } from '../../vms/volume-path.ts';
 import { qemuUser, systemAccelerator } from '../../wiring/files.ts';
 import { libvirtAt } from '../../wiring/machine.ts';
-import { contactOf } from '../contact.ts';
 import { timings } from '../timings.ts';
 import { makeBars } from './bars.ts';
 import { makeGuests } from './guests.ts';
@@ -31,6 +33,7 @@ import { findLeftovers } from './leftovers.ts';
 import { startLoop } from './loop.ts';
 import { freeMemory } from './memory.ts';
 import { makeNotes } from './notes.ts';
+import { makePower } from './power.ts';
 import { openProber } from './prober.ts';
 import { serveStatus } from './status.ts';
 import { openStore } from './store.ts';
@@ -133,6 +136,8 @@ export async function openHaAgent(options: HaOptions, part: Part): Promise<{ clo
       down: guests.down,
     },
   );
+  const openSecrets = (device: FenceDevice) =>
+    openSealed({ host: self, privateKeyPem: part.tls.key }, device.id, device.secrets);
   const watchdog = await openWatchdog({ run, log, files: systemWatchdog }, timings.watchdogMs);
   const notes = makeNotes({ self, store, clock, now, log });
   const memory = freeMemory(() => readFile('/proc/meminfo', 'utf8'));
@@ -151,9 +156,13 @@ export async function openHaAgent(options: HaOptions, part: Part): Promise<{ clo
     notes,
     freeMemoryMiB: () => (isWitness() ? 0 : memory.freeMiB()),
     maintenance: () => false,
-    powerOff: async (host: HostId) => {
-      throw new Error(`no fence device is known for ${host}`);
-    },
+    power: makePower({
+      devicesOf: store.picture.fenceDevicesOf,
+      openSecrets,
+      fence: makePowerFence({ run, clock, log, openSecrets }),
+      agents: makeAgents({ run }),
+      log,
+    }),
   });
   const looking = setInterval(() => {
     void guests.tick().catch((error) => log.error('VMs were not looked at', error));
@@ -163,7 +172,7 @@ export async function openHaAgent(options: HaOptions, part: Part): Promise<{ clo
     const seen = loop.observe();
     return {
       self,
-      contact: contactOf(seen, timings),
+      contact: loop.contact() ?? null,
       contactAgeMs: seen.contactMs === undefined ? null : Math.round(seen.nowMs - seen.contactMs),
       observation: seen,
       networks: prober.networks().map(({ host, address, heardMs }) => ({
@@ -184,8 +193,9 @@ export async function openHaAgent(options: HaOptions, part: Part): Promise<{ clo
       prober.close();
       await Promise.all([status.close(), link.close()]);
       // VMs go on without this agent; then the machine must be reset if none comes back.
-      if (guests.vms()?.length === 0) await watchdog?.disarm();
-      await store.close();
+      const isIdle = guests.vms()?.length === 0;
+      if (isIdle) await watchdog?.disarm();
+      await store.close({ letGo: isIdle });
     },
   };
 }

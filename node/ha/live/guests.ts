@@ -48,7 +48,14 @@ type GuestsEnv = {
   log: Log;
 };
 
-type Guest = { vm: VmId; epoch: number; ref: DomainRef | undefined; state: LocalVm['state'] };
+type Guest = {
+  vm: VmId;
+  epoch: number;
+  ref: DomainRef | undefined;
+  state: LocalVm['state'];
+  /** a migration brings it, and it has not run here yet */
+  incoming: boolean;
+};
 
 const startMs = 30_000;
 const endMs = 2_000;
@@ -88,13 +95,19 @@ export function makeGuests(env: GuestsEnv): Guests {
       if (!known.has(key)) known.set(key, await env.metadataOf(client, domain));
       const metadata = known.get(key);
       if (metadata?.epoch === undefined || metadata.spec.id !== domain.uuid) continue;
-      const { state } = domainStateOf(values.number('state.state') ?? 0, values.number('state.reason') ?? 0);
+      const { state, reason } = domainStateOf(
+        values.number('state.state') ?? 0,
+        values.number('state.reason') ?? 0,
+      );
       if (state === 'shut-off') continue;
       found.set(metadata.spec.id, {
         vm: metadata.spec.id,
         epoch: metadata.epoch,
         ref: domain,
         state: stateOf(state),
+        // At its source it stands still for the same reason, but there it has run.
+        incoming:
+          state === 'paused' && reason === 'migrating' && guests.get(metadata.spec.id)?.incoming !== false,
       });
     }
     for (const key of known.keys()) if (!keys.has(key)) known.delete(key);
@@ -106,6 +119,7 @@ export function makeGuests(env: GuestsEnv): Guests {
       const present = guests.get(guest.vm);
       if (present?.state === 'starting' && present.epoch === guest.epoch) continue;
       guests.set(guest.vm, guest);
+      ends.delete(guest.vm);
     }
     isKnown = true;
     env.changed();
@@ -121,7 +135,7 @@ export function makeGuests(env: GuestsEnv): Guests {
     for (const guest of [...guests.values()])
       if (guest.state !== 'starting' && !left.some(({ vm }) => vm === guest.vm)) gone(guest, 'crashed');
     for (const { vm, epoch } of left)
-      if (!guests.has(vm)) guests.set(vm, { vm, epoch, ref: undefined, state: 'running' });
+      if (!guests.has(vm)) guests.set(vm, { vm, epoch, ref: undefined, state: 'running', incoming: false });
     isKnown = true;
     env.changed();
   };
@@ -149,17 +163,18 @@ export function makeGuests(env: GuestsEnv): Guests {
   return {
     vms: () =>
       isKnown
-        ? [...guests.values()].map(({ vm, epoch, state }) => ({
+        ? [...guests.values()].map(({ vm, epoch, state, incoming }) => ({
             vm,
             epoch,
             state: ending.has(vm) ? 'ending' : state,
+            ...(incoming ? { incoming } : {}),
           }))
         : undefined,
     ends: () => [...ends.values()],
 
     async start(spec, epoch, generation, mayGoOn) {
       if (guests.has(spec.id)) return;
-      const guest: Guest = { vm: spec.id, epoch, ref: undefined, state: 'starting' };
+      const guest: Guest = { vm: spec.id, epoch, ref: undefined, state: 'starting', incoming: false };
       guests.set(spec.id, guest);
       ends.delete(spec.id);
       env.changed();
@@ -225,9 +240,8 @@ export function makeGuests(env: GuestsEnv): Guests {
       const guest = [...guests.values()].find((one) => one.vm === event.domain.uuid);
       if (name === 'stopped') {
         if (guest !== undefined && guest.state !== 'starting') {
-          // A VM that moved away has not ended.
-          if (detail === 'migrated away') guests.delete(guest.vm);
-          else gone(guest, detail === 'shut down' ? 'guest' : 'crashed');
+          const how = detail === 'shut down' ? 'guest' : detail === 'migrated away' ? 'moved' : 'crashed';
+          gone(guest, how);
         }
         env.changed();
         return;

@@ -4,12 +4,14 @@ import { errorChain } from '../../contract/error.ts';
 import { haKeys } from '../../contract/ha.ts';
 import type { HostId } from '../../contract/ids.ts';
 import type { Log } from '../../log/log.ts';
+import type { Contact } from '../contact.ts';
 import { decide } from '../decide.ts';
 import { type Action, type Heard, type Memory, newMemory, type Observation } from '../model.ts';
 import type { Timings } from '../timings.ts';
 import type { Bars } from './bars.ts';
 import type { Guests } from './guests.ts';
 import type { Notes } from './notes.ts';
+import type { Power } from './power.ts';
 import type { HaStore } from './store.ts';
 import type { Watchdog } from './watchdog.ts';
 
@@ -29,25 +31,28 @@ export type LoopEnv = {
   /** MiB that VMs may still take; a witness has none */
   freeMemoryMiB(): number;
   maintenance(): boolean;
-  /** resolves with the sentence that proves it; rejects when no device did it */
-  powerOff(host: HostId, signal: AbortSignal): Promise<string>;
+  power: Power;
 };
 
 export type Loop = {
   /** soon, because something has changed */
   wake(): void;
   observe(): Observation;
+  /** as of the last tick */
+  contact(): Contact | undefined;
   stop(): Promise<void>;
 };
 
-/** A request to the store that took longer than this says nothing about now. */
 const powerOffMs = 60_000;
+/** Storage fencing takes some 100 ms when it can be done. */
+const storageFirstMs = 1_000;
 
 export function startLoop(env: LoopEnv): Loop {
   const { clock, log, store, guests, times } = env;
   const stopping = new AbortController();
   const busy = new Map<string, Promise<void>>();
   let memory: Memory = newMemory(clock.now());
+  let contact: Contact | undefined;
   let isWaking = false;
 
   const observe = (): Observation => ({
@@ -70,6 +75,8 @@ export function startLoop(env: LoopEnv): Loop {
     if (stopping.signal.aborted) return;
     const decision = decide(memory, observe(), times);
     memory = decision.memory;
+    if (decision.contact !== contact) log.info(`contact ${contact ?? 'none'} -> ${decision.contact}`);
+    contact = decision.contact;
     for (const action of decision.actions) act(action);
   };
   const wake = () => {
@@ -153,20 +160,28 @@ export function startLoop(env: LoopEnv): Loop {
     }
   };
 
+  const isFencing = (host: HostId, fence: string): boolean => {
+    const kept = store.picture.view()?.fences.get(host)?.value;
+    return kept?.id === fence && kept.phase === 'fencing';
+  };
   const powerOff = async ({ host, fence }: Action & { kind: 'power-off' }): Promise<void> => {
-    let says: string;
+    if (!env.power.has(host)) return void (await clock.sleep(1_000, stopping.signal).catch(() => {}));
+    // The storage is faster, and what it proves costs nobody's machine: only what it cannot prove is switched off.
+    await clock.sleep(storageFirstMs, stopping.signal).catch(() => {});
+    if (!isFencing(host, fence)) return;
     try {
-      says = await env.powerOff(host, AbortSignal.any([AbortSignal.timeout(powerOffMs), stopping.signal]));
+      const signal = AbortSignal.any([AbortSignal.timeout(powerOffMs), stopping.signal]);
+      const { says, wasOn } = await env.power.off(host, signal);
+      const key = haKeys.proof(fence, env.self, 'power');
+      const value = { v: 1, fence, by: env.self, kind: 'power', says };
+      const told = await store.commit([{ key, revision: 0 }], [{ key, value }]);
+      // It is needed again, unless somebody else had switched it off.
+      if (told && wasOn) await env.power.on(host, AbortSignal.timeout(powerOffMs));
     } catch (error) {
-      log.warn('a lost host was not switched off', { host, why: errorChain(error) });
+      const why = errorChain(error);
+      env.notes.tell({ severity: 'warning', about: host, text: `It was not switched off: ${why}` });
       await clock.sleep(5_000, stopping.signal).catch(() => {});
-      return;
     }
-    const key = haKeys.proof(fence, env.self, 'power');
-    await store.commit(
-      [{ key, revision: 0 }],
-      [{ key, value: { v: 1, fence, by: env.self, kind: 'power', says } }],
-    );
   };
 
   store.onChange(wake);
@@ -174,6 +189,7 @@ export function startLoop(env: LoopEnv): Loop {
   return {
     wake,
     observe,
+    contact: () => contact,
     async stop() {
       stopping.abort(new Error('the agent stops'));
       clearInterval(timer);

@@ -1,6 +1,7 @@
 import type { ClusterHost, ClusterHostRole } from '../../contract/cluster.ts';
 import { clusterHostSchema, clusterVolumeSchema } from '../../contract/cluster.ts';
 import { etcdKeys } from '../../contract/etcd.ts';
+import { type FenceDevice, fenceDeviceSchema, fenceKeys } from '../../contract/fence.ts';
 import { type HaSpec, haKeys, haSpecSchema } from '../../contract/ha.ts';
 import type { HostId, VmId } from '../../contract/ids.ts';
 import type { KeyValue, WatchEvent } from '../../etcd/wire.ts';
@@ -22,6 +23,7 @@ export type Picture = {
   peers(): readonly Peer[];
   spec(vm: VmId): HaSpec | undefined;
   probeKey(): string | undefined;
+  fenceDevicesOf(host: HostId): FenceDevice[];
   /** keys of notes that this host wrote, oldest first */
   notesOf(host: HostId): string[];
   unreadable(): ReadonlyMap<string, string>;
@@ -36,6 +38,7 @@ export function makePicture(): Picture {
   const specs = new Map<VmId, HaSpec>();
   const hosts = new Map<string, ClusterHost>();
   const bricks = new Map<string, { name: string; layout: string; addresses: string[] }>();
+  const devices = new Map<string, FenceDevice>();
   const reasons = new Map<string, string>();
   let isRead = false;
   let view: View | undefined;
@@ -53,6 +56,7 @@ export function makePicture(): Picture {
     reasons.delete(key);
     hosts.delete(key);
     bricks.delete(key);
+    devices.delete(key);
     for (const [vm] of specs) if (haKeys.spec(vm) === key) specs.delete(vm);
   };
   const take = ({ key, value, modRevision }: KeyValue) => {
@@ -75,6 +79,10 @@ export function makePicture(): Picture {
       const parsed = haSpecSchema.safeParse(json(value));
       if (parsed.success && haKeys.spec(parsed.data.id) === key) specs.set(parsed.data.id, parsed.data);
       else reasons.set(key, parsed.error?.issues[0]?.message ?? 'it is under the key of another VM');
+    } else if (key.startsWith(fenceKeys.devices)) {
+      const parsed = fenceDeviceSchema.safeParse(json(value));
+      if (parsed.success) devices.set(key, parsed.data);
+      else reasons.set(key, parsed.error.issues[0]?.message ?? 'invalid');
     } else if (key.startsWith(haKeys.prefix)) {
       const record = readRecord(key, json(value));
       if (record === undefined) return;
@@ -83,8 +91,11 @@ export function makePicture(): Picture {
     }
   };
 
+  // Only hosts with a member of the store have an agent that takes part so far: the others are given nothing, refuse nobody
+  // and are never taken for lost.
   const members = (): Member[] =>
     [...hosts.values()]
+      .filter(({ etcdMember }) => etcdMember)
       .map(({ id, name }) => ({ id, name, memoryMiB: 0 }))
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   const volumes = (): Volume[] => {
@@ -100,7 +111,14 @@ export function makePicture(): Picture {
 
   return {
     replace(kvs) {
-      for (const key of [...texts.keys(), ...records.keys(), ...hosts.keys(), ...bricks.keys()]) forget(key);
+      for (const key of [
+        ...texts.keys(),
+        ...records.keys(),
+        ...hosts.keys(),
+        ...bricks.keys(),
+        ...devices.keys(),
+      ])
+        forget(key);
       specs.clear();
       reasons.clear();
       for (const kv of kvs) take(kv);
@@ -120,13 +138,16 @@ export function makePicture(): Picture {
       return view;
     },
     peers: () =>
-      [...hosts.values()].map(({ id, name, role, address, storageAddress }) => ({
-        id,
-        name,
-        role,
-        addresses: address === storageAddress ? [address] : [address, storageAddress],
-      })),
+      [...hosts.values()]
+        .filter(({ etcdMember }) => etcdMember)
+        .map(({ id, name, role, address, storageAddress }) => ({
+          id,
+          name,
+          role,
+          addresses: address === storageAddress ? [address] : [address, storageAddress],
+        })),
     spec: (vm) => specs.get(vm),
+    fenceDevicesOf: (host) => [...devices.values()].filter((device) => device.host === host),
     probeKey: () => texts.get(haKeys.probeKey),
     notesOf: (host) =>
       [...texts.keys()].filter((key) => key.startsWith(haKeys.timeline) && key.includes(`-${host}-`)).sort(),

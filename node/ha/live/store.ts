@@ -21,7 +21,8 @@ export type HaStore = {
   isAt(key: string, revision: number): Promise<boolean>;
   /** the newest words of the store have come */
   onChange(listener: () => void): void;
-  close(): Promise<void>;
+  /** `letGo`: the lease ends at once; else it lives on for a new agent to come back in time */
+  close(how: { letGo: boolean }): Promise<void>;
 };
 
 type StoreEnv = {
@@ -34,6 +35,8 @@ type StoreEnv = {
 
 const commitMs = 2_500;
 const attemptMs = 600;
+/** A watch tells of a change within milliseconds; one that does not must not hold up everything. */
+const seenMs = 1_000;
 /** An upper limit for one note's worth of waiting; a lease lives three times as long as the pause between keep-alives. */
 const keepAlivesPerLease = 4;
 
@@ -45,6 +48,8 @@ export function openStore(env: StoreEnv): HaStore {
   const listeners = new Set<() => void>();
   let lease: string | undefined;
   let contactMs: number | undefined;
+  /** of the newest word of the store that is in the picture */
+  let revision = 0;
   const changed = () => {
     for (const listener of listeners) listener();
   };
@@ -101,6 +106,7 @@ export function openStore(env: StoreEnv): HaStore {
       if (item.kind === 'snapshot') picture.replace(item.kvs);
       else if (item.kind === 'events') picture.apply(item.events);
       else continue;
+      revision = item.revision;
       if (item.kind === 'snapshot' && picture.probeKey() === undefined) void makeProbeKey();
       changed();
     }
@@ -116,7 +122,7 @@ export function openStore(env: StoreEnv): HaStore {
       const needsLease = writes.some((write) => 'onLease' in write && write.onLease === true);
       if (needsLease && lease === undefined) return false;
       try {
-        const { succeeded } = await client.txn(
+        const done = await client.txn(
           {
             when: guards.map(({ key, revision }) => ({ key, modRevision: revision })),
             do: writes.map((write) =>
@@ -131,7 +137,11 @@ export function openStore(env: StoreEnv): HaStore {
           },
           { deadlineMs: commitMs, signal },
         );
-        return succeeded;
+        // Under way until this host sees it: what it decides next rests on it.
+        const end = clock.now() + seenMs;
+        while (done.succeeded && revision < done.revision && clock.now() < end)
+          await clock.sleep(5, signal).catch(() => {});
+        return done.succeeded;
       } catch (error) {
         if (signal.aborted) return false;
         // Not known is not done: the picture tells, and it is wanted again until it is seen.
@@ -145,8 +155,8 @@ export function openStore(env: StoreEnv): HaStore {
       const found = await client.get(key, { deadlineMs: commitMs, attemptMs, signal });
       return (found?.modRevision ?? 0) === revision;
     },
-    async close() {
-      const held = lease;
+    async close({ letGo }) {
+      const held = letGo ? lease : undefined;
       stopping.abort(new Error('the agent stops'));
       await Promise.allSettled([keeping, following]);
       if (held !== undefined) await client.leaseRevoke(held, { deadlineMs: 1_000 }).catch(() => {});

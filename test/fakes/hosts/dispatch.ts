@@ -7,6 +7,7 @@ import {
   nodeRoutes,
 } from '../../../node/contract/routes.ts';
 import type { Handlers } from './handlers.ts';
+import { fenceHandlers } from './handlers-fence.ts';
 import { hostHandlers } from './handlers-host.ts';
 import { pairingHandlers } from './handlers-pairing.ts';
 import { storageHandlers } from './handlers-storage.ts';
@@ -18,6 +19,7 @@ const betweenHosts = (): never => {
   throw new AppError({ code: 'route.missing', family: 'missing', message: 'Fake hosts do not ask this.' });
 };
 const handlers: Handlers = {
+  ...fenceHandlers,
   ...hostHandlers,
   ...pairingHandlers,
   ...storageHandlers,
