@@ -1,19 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Hono } from 'hono';
 import { AppError } from '../node/contract/error.ts';
+import type { HostId, VmId } from '../node/contract/ids.ts';
 import { makeApp } from './api/app.ts';
 import { makeConsole, type UpgradeHandler } from './api/console.ts';
 import type { ApiBindings } from './api/mount.ts';
 import type { StaticFiles } from './api/static.ts';
-import type { ClusterStore } from './cluster/etcd.ts';
 import { ClusterFacts } from './cluster/facts.ts';
+import type { ClusterStore } from './cluster/port.ts';
 import { type ClusterRecord, loadNetworks, loadVolumes } from './cluster/store.ts';
 import type { EngineStatus } from './contract/engine.ts';
 import { apiExtensions } from './contract/routes.ts';
 import type { Database } from './db/database.ts';
 import { recordEvent } from './events/events.ts';
 import { eventRoutes } from './events/routes.ts';
-import type { NewEvent } from './events/store.ts';
+import type { EventSubject, NewEvent } from './events/store.ts';
+import { HaMirror } from './ha/mirror.ts';
+import { haRoutes } from './ha/routes.ts';
+import { TimelineEvents } from './ha/timeline.ts';
 import { Hosts, type HostsPatience } from './hosts/hosts.ts';
 import { addHostJob } from './hosts/job-add.ts';
 import type { OpenLink } from './hosts/port.ts';
@@ -41,7 +45,7 @@ import { type VmsEnv, vmKey } from './vms/env.ts';
 import { vmJobs } from './vms/jobs.ts';
 import { Reconciler } from './vms/reconcile.ts';
 import { vmRoutes } from './vms/routes.ts';
-import { heed } from './world/heed.ts';
+import { heed, heedHa } from './world/heed.ts';
 import { World } from './world/world.ts';
 
 export type EngineOptions = {
@@ -94,6 +98,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const record = (event: NewEvent) =>
     recordEvent({ db, log, now, told: (kept) => hub.tell({ kind: 'event', event: kept }) }, event);
   const catalog: Catalog = new Catalog(db, (id) => world.tellVm(id));
+  /** Something that concerns a VM is other than it was. */
+  const touched = (id: VmId): void => {
+    changes.notify(vmKey(id));
+    world.tellVm(id);
+    reconciler.wake(id);
+  };
   const hosts: Hosts = new Hosts({
     open: options.openLink,
     log,
@@ -104,7 +114,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       changes,
       catalog,
       world: () => world,
-      reconcile: (id) => reconciler.wake(id),
+      touched,
       record,
       ask: () => {
         for (const name of ['images', 'etcd', 'cluster-document']) loops.wake(name);
@@ -117,7 +127,30 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     store: options.store,
     hosts,
   });
+  const subjectOf = (id: string): EventSubject | undefined => {
+    // What is no id of a host, or of a VM, is not found.
+    const host = hosts.get(id as HostId);
+    if (host !== undefined) return { kind: 'host', id, name: host.record.name };
+    const vm = catalog.get(id as VmId);
+    return vm === undefined ? undefined : { kind: 'vm', id, name: vm.name };
+  };
+  const timeline = new TimelineEvents({
+    db,
+    log,
+    told: (event) => hub.tell({ kind: 'event', event }),
+    subjectOf,
+  });
+  const mirror: HaMirror = new HaMirror({
+    store: options.store,
+    log,
+    changed: heedHa({
+      touched,
+      tellHa: () => world.tellHa(),
+      notes: () => void timeline.take(mirror.view()),
+    }),
+  });
   const vmsEnv: VmsEnv = {
+    ha: { store: options.store, mirror },
     catalog,
     hosts,
     changes,
@@ -138,6 +171,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     catalog,
     facts,
     hub,
+    mirror,
     jobOn: (lock) => jobs.activeOn(lock),
     strays: reconciler.strays,
     twice: reconciler.twice,
@@ -224,7 +258,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       }),
       ...sessionRoutes(sessions),
       ...hostRoutes({ hosts, jobs }),
+      ...haRoutes({ store: options.store, mirror, hosts, state: world.ha, subjectOf, record }),
       ...vmRoutes({
+        ha: vmsEnv.ha,
+        touched,
         catalog,
         hosts,
         candidates: world.candidates,
@@ -260,7 +297,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   await catalog.load();
   await images.load();
   for (const host of await listHosts(db)) hosts.add(host);
-  await jobs.resume(hosts.settled(hostsSettleMs, stopping.signal));
+  mirror.start();
+  await jobs.resume(
+    Promise.all([hosts.settled(hostsSettleMs, stopping.signal), mirror.settled(hostsSettleMs)]).then(
+      () => {},
+    ),
+  );
   started = true;
   for (const loop of engineLoops({ db, facts, hosts, images, reconciler, world, now })) loops.start(loop);
   log.info('the engine is ready', { cluster: cluster.name, vms: catalog.size(), hosts: hosts.all().length });
@@ -276,6 +318,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       await loops.stop();
       await jobs.stop();
       await hosts.stop();
+      await mirror.stop();
       await options.store.close();
       log.info('the engine has stopped');
     },

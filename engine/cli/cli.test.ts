@@ -111,6 +111,26 @@ test('jobs, events, hosts, volumes and the overview can be read; --json is JSON'
   assert.ok(Array.isArray(JSON.parse((await run('hosts list --json')).out)));
 });
 
+test('HA: its state, its timeline, a VM’s policy, and a host that is confirmed off', async () => {
+  await eventually('HA to be armed', async () => (await engine.client.call('getHa')).armed);
+  const status = await run('ha status');
+  assert.is(status.code, 0, status.err);
+  assert.match(
+    status.out,
+    /^HA is armed\. Lost hosts are acted upon; host\d leads\.\nMay a host be lost\? yes: /,
+  );
+  assert.match(status.out, /host1.* online +storage/);
+  assert.match(status.out, /engine +running +host1 +1 /);
+  assert.match((await run('ha timeline')).out, 'leads now.');
+  await run('vms create kept --disk 1G --off --ha on --priority high');
+  assert.is((await run('vms ha kept')).out, 'kept: HA is on, priority high');
+  assert.is((await run('vms ha kept --ha off')).out, 'kept: HA is off, priority high');
+  assert.is((await run('vms ha kept --ha perhaps')).code, 2);
+  assert.is((await run('ha confirm-off host2')).code, 2);
+  assert.match((await run('ha confirm-off host2 --name host1')).err, 'must be typed exactly');
+  assert.match((await run('ha confirm-off host2 --name host2')).err, 'it is online');
+});
+
 test('a discovered host is added by its name and code', async () => {
   assert.match((await run('hosts discovered')).out, 'host4');
   const code = engine.world.hosts[3]?.code ?? '';

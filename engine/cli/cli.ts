@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { AppError, asAppError } from '../../node/contract/error.ts';
 import { makeEngineClient, makeFetchSend } from '../contract/client.ts';
 import { commands as commonCommands } from './commands.ts';
+import { haCommands } from './commands-ha.ts';
 import { vmCommands } from './commands-vms.ts';
 import type { CliEnv, Command, Context } from './env.ts';
 import { hostStatus } from './local.ts';
@@ -11,11 +12,13 @@ import { login } from './login.ts';
  * `trefoil COMMAND [ARGUMENTS] [OPTIONS]`. Speaks the public API and nothing else; but for `trefoil host status`, which
  * asks the agent of the host that it runs on, also when the engine is down. Exit codes: 0 done, 1 refused, 2 wrong usage.
  */
-const commands: Record<string, Command> = { ...commonCommands, ...vmCommands };
+const commands: Record<string, Command> = { ...commonCommands, ...vmCommands, ...haCommands };
 
 const optionTable = {
   json: { type: 'boolean' },
   'no-wait': { type: 'boolean' },
+  ha: { type: 'string' },
+  priority: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   url: { type: 'string' },
   user: { type: 'string' },

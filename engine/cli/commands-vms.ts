@@ -1,4 +1,5 @@
 import { AppError } from '../../node/contract/error.ts';
+import { type HaPriority, haPrioritySchema } from '../contract/ha.ts';
 import type { Vm, VmCreate } from '../contract/vms.ts';
 import type { Command, Context } from './env.ts';
 import { findHost, findImage, findVm, need } from './find.ts';
@@ -26,6 +27,23 @@ function size(options: Context['options'], name: string): number | undefined {
     message: `--${name} ${given} is no size.`,
     remedy: 'Write it as 512M or 20G.',
   });
+}
+
+/** `--ha on|off`, `--priority low|normal|high` */
+function haOf(options: Context['options']): { enabled?: boolean; priority?: HaPriority } | undefined {
+  const [ha, priority] = [text(options, 'ha'), text(options, 'priority')];
+  if (ha === undefined && priority === undefined) return undefined;
+  const known = haPrioritySchema.optional().safeParse(priority);
+  if ((ha !== undefined && ha !== 'on' && ha !== 'off') || !known.success)
+    throw new AppError({
+      code: 'cli.usage',
+      family: 'invalid',
+      message: 'HA is "on" or "off", its priority "low", "normal" or "high".',
+    });
+  return {
+    ...(ha === undefined ? {} : { enabled: ha === 'on' }),
+    ...(known.data === undefined ? {} : { priority: known.data }),
+  };
 }
 
 async function list(context: Context): Promise<void> {
@@ -67,6 +85,8 @@ async function create(context: Context): Promise<void> {
   const memoryMiB = size(options, 'memory');
   if (cpus !== undefined) body.cpus = Number(cpus);
   if (memoryMiB !== undefined) body.memoryMiB = memoryMiB;
+  const ha = haOf(options);
+  if (ha !== undefined) body.ha = { priority: 'normal', ...ha };
   if (found !== undefined) body.imageId = found.id;
   if (userData !== undefined) body.cloudInit = { userData: await context.env.readFile(userData) };
   const { jobId } = await context.client.call('createVm', { body });
@@ -97,9 +117,25 @@ export const vmCommands: Record<string, Command> = {
     },
   },
   'vms create': {
-    usage: 'vms create NAME [--image IMAGE] [--disk 20G] [--cpus N] [--memory 2G] [--user-data FILE] [--off]',
+    usage:
+      'vms create NAME [--image IMAGE] [--disk 20G] [--cpus N] [--memory 2G] [--user-data FILE] [--ha on|off] [--off]',
     help: 'make a VM and start it',
     run: create,
+  },
+  'vms ha': {
+    usage: 'vms ha NAME [--ha on|off] [--priority low|normal|high]',
+    help: 'whether HA keeps it running, and how important it is; turned on or off only while it is off',
+    run: async (context) => {
+      const vm = await findVm(context, need(context.args, 0, 'VM'));
+      const ha = haOf(context.options);
+      const now =
+        ha === undefined
+          ? vm
+          : await context.client.call('updateVm', { params: { id: vm.id }, body: { ha } });
+      show(context, now.ha, () => [
+        `${now.name}: HA is ${now.ha.enabled ? 'on' : 'off'}, priority ${now.ha.priority}`,
+      ]);
+    },
   },
   'vms start': { usage: 'vms start NAME', help: 'start it', run: (context) => act(context, 'startVm') },
   'vms shutdown': {

@@ -6,7 +6,7 @@ import {
 import { etcdKeys } from '../../node/contract/etcd.ts';
 import type { HostId } from '../../node/contract/ids.ts';
 import type { Hosts } from '../hosts/hosts.ts';
-import type { ClusterStore } from './etcd.ts';
+import type { ClusterStore } from './port.ts';
 import type { NetworkRecord, VolumeRecord } from './store.ts';
 
 /** What the engine knows of the cluster besides its hosts: from the database, and from the cluster's store. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { timestampSchema } from './common.ts';
+import { haStateSchema } from './ha.ts';
 import { overviewSchema } from './health.ts';
 import { hostSchema } from './hosts.ts';
 import { jobSchema } from './jobs.ts';
@@ -35,6 +36,7 @@ export const liveMessageSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('job'), job: jobSchema }),
   z.object({ kind: z.literal('event'), event: eventSchema }),
   z.object({ kind: z.literal('overview'), overview: overviewSchema }),
+  z.object({ kind: z.literal('ha'), ha: haStateSchema }),
 ]);
 export type Event = z.infer<typeof eventSchema>;
 export type LiveMessage = z.infer<typeof liveMessageSchema>;

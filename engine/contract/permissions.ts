@@ -10,6 +10,8 @@ export const permissionSchema = z.enum([
   'engine.read',
   'hosts.read',
   'hosts.add',
+  'ha.read',
+  'ha.confirm',
   'vms.read',
   'vms.create',
   'vms.change',

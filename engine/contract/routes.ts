@@ -3,6 +3,7 @@ import { hostIdSchema, imageIdSchema, vmIdSchema } from '../../node/contract/ids
 import { acceptedSchema, jobIdSchema, pageOf, pageQuerySchema } from './common.ts';
 import { engineStatusSchema } from './engine.ts';
 import { eventSchema } from './events.ts';
+import { haConfirmOffSchema, haHostSchema, haNoteSightSchema, haStateSchema } from './ha.ts';
 import { healthSchema, overviewSchema } from './health.ts';
 import { discoveredHostSchema, hostAddSchema, hostSchema } from './hosts.ts';
 import { jobSchema } from './jobs.ts';
@@ -19,7 +20,16 @@ import {
   vmUpdateSchema,
 } from './vms.ts';
 
-export type RouteTag = 'engine' | 'sessions' | 'hosts' | 'vms' | 'jobs' | 'events' | 'storage' | 'networks';
+export type RouteTag =
+  | 'engine'
+  | 'sessions'
+  | 'hosts'
+  | 'ha'
+  | 'vms'
+  | 'jobs'
+  | 'events'
+  | 'storage'
+  | 'networks';
 
 export type EngineRoute = {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -170,6 +180,38 @@ export const engineRoutes = {
     body: hostAddSchema,
     status: 202,
     reply: acceptedSchema,
+  },
+
+  getHa: {
+    method: 'GET',
+    path: '/api/v1/ha',
+    tag: 'ha',
+    summary: 'HA: hosts, VMs, who leads, and whether any one host may be lost.',
+    access: 'ha.read',
+    status: 200,
+    reply: haStateSchema,
+  },
+  listHaTimeline: {
+    method: 'GET',
+    path: '/api/v1/ha/timeline',
+    tag: 'ha',
+    summary: 'What HA saw and decided, newest first.',
+    access: 'ha.read',
+    query: pageQuerySchema,
+    status: 200,
+    reply: pageOf(haNoteSightSchema),
+  },
+  confirmHostOff: {
+    method: 'POST',
+    path: '/api/v1/ha/hosts/{id}/confirm-off',
+    tag: 'ha',
+    summary:
+      'A person confirms that a lost host is off, so that its VMs may start elsewhere. Never for one that may run.',
+    access: 'ha.confirm',
+    params: host,
+    body: haConfirmOffSchema,
+    status: 200,
+    reply: haHostSchema,
   },
 
   listVms: {
@@ -369,4 +411,4 @@ export const consolePath = '/api/v1/console';
 /** With the cookie, each change must carry the session's `csrfToken` in this header. */
 export const csrfHeader = 'x-trefoil-csrf';
 /** Names of additions to the API after its first version; see GET /api/v1/engine. */
-export const apiExtensions: readonly string[] = [];
+export const apiExtensions: readonly string[] = ['ha'];

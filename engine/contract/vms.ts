@@ -7,6 +7,7 @@ import {
   vmIdSchema,
 } from '../../node/contract/ids.ts';
 import { acceptedSchema, timestampSchema } from './common.ts';
+import { haPolicySchema, haPrioritySchema } from './ha.ts';
 
 /**
  *   creating -> off -> starting -> running -> stopping -> off -> deleting -> (gone)
@@ -89,6 +90,7 @@ export const vmSchema = z
     host: z.object({ id: hostIdSchema, name: nameSchema }).optional(),
     /** the engine's own VM: shown, never changed from here */
     isEngine: z.boolean(),
+    ha: haPolicySchema,
     cpuBusyPercent: z.number().optional(),
     memoryUsedMiB: z.number().optional(),
     createdAt: timestampSchema,
@@ -115,6 +117,10 @@ export const vmCreateSchema = z.strictObject({
       networkConfig: z.string().max(16_384).optional(),
     })
     .optional(),
+  /** absent: HA is on when the disk is stored on enough hosts */
+  ha: z
+    .strictObject({ enabled: z.boolean().optional(), priority: haPrioritySchema.default('normal') })
+    .optional(),
   start: z.boolean().default(true),
 });
 /** POST /api/v1/vms: the VM's id is known at once, its record is there in state `creating` */
@@ -125,6 +131,8 @@ export const vmUpdateSchema = z.strictObject({
   /** takes effect at the next start */
   cpus: z.number().int().min(1).max(128).optional(),
   memoryMiB: z.number().int().min(64).max(4_194_304).optional(),
+  /** turned on or off only while it is off */
+  ha: z.strictObject({ enabled: z.boolean().optional(), priority: haPrioritySchema.optional() }).optional(),
 });
 /** POST /api/v1/vms/{id}/actions/migrate; no host: the scheduler chooses */
 export const vmMigrateSchema = z.strictObject({ hostId: hostIdSchema.optional() });

@@ -26,7 +26,11 @@ const rowsOf = async (query: ReturnType<typeof sql>): Promise<Array<Record<strin
 test('a migration that fails leaves nothing behind', async () => {
   const broken = [
     ...migrations,
-    { number: 2, name: 'broken', sql: 'CREATE TABLE extra (id int);\nSELECT nonsense;\n' },
+    {
+      number: migrations.length + 1,
+      name: 'broken',
+      sql: 'CREATE TABLE extra (id int);\nSELECT nonsense;\n',
+    },
   ];
   await migrate(database.db, silentLog, broken).then(
     () => assert.unreachable(),

@@ -93,6 +93,10 @@ export const vms = pgTable('vms', {
   /** why it is as it is, for people; empty when there is nothing to say */
   note: text('note').notNull(),
   isEngine: boolean('is_engine').notNull(),
+  /** HA keeps it running; of the engine's own VM nobody asks */
+  haEnabled: boolean('ha_enabled').notNull(),
+  /** low | normal | high */
+  haPriority: text('ha_priority').notNull(),
   createdAt: at('created_at').notNull(),
 });
 
@@ -136,6 +140,12 @@ export const events = pgTable('events', {
   jobId: uuid('job_id'),
 });
 
+/** Per host: the last note of its timeline that is an event already. */
+export const haTimeline = pgTable('ha_timeline', {
+  hostId: uuid('host_id').primaryKey(),
+  lastKey: text('last_key').notNull(),
+});
+
 export const schemaMigrations = pgTable(
   'schema_migrations',
   {
@@ -159,5 +169,6 @@ export const tables = {
   jobs,
   jobLocks,
   events,
+  haTimeline,
   schemaMigrations,
 };

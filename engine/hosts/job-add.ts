@@ -4,7 +4,7 @@ import { AppError } from '../../node/contract/error.ts';
 import { etcdKeys } from '../../node/contract/etcd.ts';
 import { type HostId, hostIdSchema } from '../../node/contract/ids.ts';
 import type { PairingStarted } from '../../node/contract/pairing.ts';
-import type { ClusterStore } from '../cluster/etcd.ts';
+import type { ClusterStore } from '../cluster/port.ts';
 import type { ClusterRecord } from '../cluster/store.ts';
 import { hostAddSchema } from '../contract/hosts.ts';
 import type { Db } from '../db/database.ts';

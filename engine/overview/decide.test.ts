@@ -42,6 +42,7 @@ const vm = (name: string, hostDigit: number, memoryMiB: number): Facts['vms'][nu
   state: 'running',
   reason: '',
   hostId: host(hostDigit).id,
+  isHa: false,
   memoryMiB,
 });
 const facts = (parts: Partial<Facts> = {}): Facts => ({
@@ -49,6 +50,7 @@ const facts = (parts: Partial<Facts> = {}): Facts => ({
   volumes: [volume()],
   vms: [],
   etcd: ['host1', 'host2', 'host3'].map((hostName) => ({ hostName, member: true, healthy: true })),
+  ha: { armed: false, why: 'No host leads HA now.', admission: { answer: 'unknown', why: '', stayDown: [] } },
   strays: [],
   twice: [],
   ...parts,
@@ -98,6 +100,17 @@ test('data needs another whole copy', () => {
 test('VMs of the lost host need memory on the others', () => {
   assert.match(why({ vms: [vm('big', 1, 13_000)] }), 'If host1 is lost');
   assert.match(why({ vms: [vm('a', 1, 7_000), vm('b', 1, 7_000)] }), 'yes');
+});
+
+test('with HA at work its own answer counts, and VMs without HA are named', () => {
+  const yes = { answer: 'yes' as const, why: 'Any one host may be lost.', stayDown: [] };
+  const ha = { armed: true, why: '', admission: yes };
+  const kept = { ...vm('web01', 1, 1000), isHa: true };
+  assert.match(why({ ha, vms: [kept] }), /^yes: .* its HA VMs start on the others by themselves\.$/);
+  assert.match(why({ ha, vms: [kept, vm('old', 1, 13_000)] }), 'One VM runs without HA');
+  const no = { answer: 'no' as const, why: 'If host1 is lost, web01 would stay down.', stayDown: [] };
+  assert.is(why({ ha: { ...ha, admission: no } }), 'no: If host1 is lost, web01 would stay down.');
+  assert.match(why({ vms: [kept] }), 'They do not start there by themselves: No host leads HA now.');
 });
 
 test('while too little is known the answer is unknown, not no', () => {

@@ -1,7 +1,10 @@
+import type { HostId } from '../../node/contract/ids.ts';
+import type { HaState } from '../contract/ha.ts';
 import type { Overview } from '../contract/health.ts';
 import type { Host } from '../contract/hosts.ts';
 import type { Volume } from '../contract/storage.ts';
 import type { VmState } from '../contract/vms.ts';
+import { admissionOf } from '../ha/admission.ts';
 
 /** What the answer is made from; everything as the engine knows it now. */
 export type Facts = {
@@ -12,11 +15,13 @@ export type Facts = {
     name: string;
     state: VmState;
     reason: string;
-    hostId: string | undefined;
+    hostId: HostId | undefined;
+    isHa: boolean;
     memoryMiB: number;
   }>;
   /** per host that could be asked: whether it is a member of the cluster's store and healthy */
   etcd: ReadonlyArray<{ hostName: string; member: boolean; healthy: boolean }>;
+  ha: Pick<HaState, 'armed' | 'why' | 'admission'>;
   strays: ReadonlyArray<{ id: string; name: string; hostName: string }>;
   twice: ReadonlyArray<{ id: string; name: string; hostNames: readonly string[] }>;
 };
@@ -86,15 +91,24 @@ export function canLoseAHost(facts: Facts): Answer {
   if (connecting !== undefined)
     return { answer: 'unknown', why: `The engine is still connecting to ${connecting.name}.` };
   return (
-    storeSurvives(facts) ?? volumesSurvive(facts) ?? memorySuffices(members, facts) ?? yes(members.length)
+    storeSurvives(facts) ?? volumesSurvive(facts) ?? vmsSurvive(members, facts) ?? yes(members.length, facts)
   );
 }
 
-const yes = (hosts: number): Answer => ({
-  answer: 'yes',
-  // No word of failover before there is one (node/ha).
-  why: `Whichever of the ${hosts} hosts is lost, no data is, and the others have memory for its VMs. They do not start there by themselves yet.`,
-});
+function yes(hosts: number, { vms, ha }: Facts): Answer {
+  const kept = `Whichever of the ${hosts} hosts is lost, no data is, and`;
+  if (!ha.armed)
+    return {
+      answer: 'yes',
+      why: `${kept} the others have memory for its VMs. They do not start there by themselves: ${ha.why}`,
+    };
+  const without = vms.filter((vm) => !vm.isHa && vm.state !== 'off' && vm.state !== 'crashed').length;
+  const rest =
+    without === 0
+      ? ''
+      : ` ${without === 1 ? 'One VM runs' : `${without} VMs run`} without HA and would have to be started by hand.`;
+  return { answer: 'yes', why: `${kept} its HA VMs start on the others by themselves.${rest}` };
+}
 
 function storeSurvives({ etcd, hosts }: Facts): Answer | undefined {
   const members = etcd.filter(({ member }) => member);
@@ -134,26 +148,19 @@ function volumesSurvive({ volumes }: Facts): Answer | undefined {
   return undefined;
 }
 
-/** For each host: would its VMs find memory on the others, the largest first? */
-function memorySuffices(members: readonly Host[], { vms }: Facts): Answer | undefined {
-  for (const lost of members) {
-    const free = members
-      .filter((host) => host.id !== lost.id)
-      .map((host) => ({ left: host.memory.availableMiB }));
-    const homeless = vms
-      .filter((vm) => vm.hostId === lost.id && vm.state !== 'off' && vm.state !== 'crashed')
-      .sort((a, b) => b.memoryMiB - a.memoryMiB);
-    for (const vm of homeless) {
-      const taker = free.sort((a, b) => b.left - a.left)[0];
-      if (taker === undefined || taker.left < vm.memoryMiB)
-        return {
-          answer: 'no',
-          why: `If ${lost.name} is lost, the others have too little memory for its VMs (${vm.name} would not fit).`,
-        };
-      taker.left -= vm.memoryMiB;
-    }
-  }
-  return undefined;
+/** Under HA its own answer, which speaks of HA VMs; else the same question about all VMs, for whoever starts them. */
+function vmsSurvive(members: readonly Host[], { vms, ha }: Facts): Answer | undefined {
+  const running = vms.filter((vm) => vm.state !== 'off' && vm.state !== 'crashed');
+  const { answer, why } = ha.armed
+    ? ha.admission
+    : admissionOf(
+        members.map(({ id, name, memory }) => ({ id, name, freeMiB: memory.availableMiB })),
+        // The largest first: nothing says which is more important.
+        running.flatMap(({ hostId, memoryMiB, ...vm }) =>
+          hostId === undefined ? [] : [{ ...vm, memoryMiB, host: hostId, priority: memoryMiB }],
+        ),
+      );
+  return answer === 'yes' ? undefined : { answer, why };
 }
 
 function hostProblem(host: Host): Problem[] {

@@ -43,15 +43,8 @@ const perVmOverheadMiB = 96;
 
 type Filter = (needs: Needs, host: Candidate) => string | undefined;
 
-/** Each says why a host cannot have the VM, or nothing. */
-const filters: readonly Filter[] = [
-  (_, host) =>
-    host.online ? undefined : host.reason === '' ? 'It is not online.' : `It is not online: ${host.reason}`,
-  (needs, host) => {
-    const free = freeMiB(host);
-    const wanted = needs.memoryMiB + perVmOverheadMiB;
-    return free >= wanted ? undefined : `It has ${gib(free)} of memory free; ${gib(wanted)} are needed.`;
-  },
+/** Each says why a host cannot have the VM, or nothing. These speak of what a host is, not of how it is now. */
+const lasting: readonly Filter[] = [
   (needs, host) =>
     needs.cpus <= host.threads
       ? undefined
@@ -62,8 +55,22 @@ const filters: readonly Filter[] = [
       : `Its CPU cannot be a ${needs.cpuModel}.`,
   (needs, host) =>
     missing(needs.networks, host.networks, (name) => `It is not connected to the network ${name}.`),
+];
+const filters: readonly Filter[] = [
+  (_, host) =>
+    host.online ? undefined : host.reason === '' ? 'It is not online.' : `It is not online: ${host.reason}`,
+  (needs, host) => {
+    const free = freeMiB(host);
+    const wanted = needs.memoryMiB + perVmOverheadMiB;
+    return free >= wanted ? undefined : `It has ${gib(free)} of memory free; ${gib(wanted)} are needed.`;
+  },
+  ...lasting,
   (needs, host) => missing(needs.volumes, host.volumes, (name) => `The volume ${name} is not mounted there.`),
 ];
+
+/** Where it may run at all, also when that host is not there now; what is not known of a host does not speak against it. */
+export const mayEverRun = (needs: Needs, host: Candidate): boolean =>
+  host.threads === 0 || lasting.every((filter) => filter(needs, host) === undefined);
 
 type Weigher = (needs: Needs, host: Candidate) => { score: number; why: string };
 

@@ -1,8 +1,9 @@
 import * as assert from 'uvu/assert';
+import type { HaAssignment } from '../../node/contract/ha.ts';
 import { type HostId, hostIdSchema } from '../../node/contract/ids.ts';
 import type { VmState } from '../../node/contract/vms.ts';
 import { suite } from '../../test/support/suite.ts';
-import { decide, type Report } from './decide.ts';
+import { decide, type HaSight, type Observation, type Report } from './decide.ts';
 import { vmRecordSchema } from './model.ts';
 
 const test = suite('reconcile: what is wanted against what is reported');
@@ -23,6 +24,8 @@ const record = (parts: Record<string, unknown> = {}) =>
     imageName: null,
     note: '',
     isEngine: false,
+    haEnabled: false,
+    haPriority: 'normal',
     createdAt: new Date(0),
     ...parts,
   });
@@ -122,6 +125,98 @@ test('a VM that nobody knows is flagged; the engine’s own is recorded', () => 
 
 test('the engine’s spec stays where formation put it', () => {
   assert.equal(see({ isEngine: true }, [report(h1, 'running', 'engine'), report(h2, 'off', 'engine')]), []);
+});
+
+const assignment = (parts: Partial<HaAssignment> = {}): HaAssignment => ({
+  v: 1,
+  vm: record().id,
+  host: h1,
+  epoch: 2,
+  state: 'given',
+  generation: 3,
+  failedOn: [],
+  why: 'it is to run',
+  ...parts,
+});
+const underHa = (
+  wanted: Record<string, unknown>,
+  parts: Partial<HaSight>,
+  reports: Report[] = [],
+  others: Partial<Observation> = {},
+) =>
+  decide({
+    record: record({ haEnabled: true, ...wanted }),
+    reports,
+    assignedIsOnline: true,
+    busy: false,
+    ha: {
+      current: true,
+      wanted: 'running',
+      assignment: assignment(),
+      hostName: 'host1',
+      isDescribed: true,
+      fenced: new Set(),
+      ...parts,
+    },
+    ...others,
+  });
+
+test('under HA, as it should be: nothing to do, whatever its host reports or does not', () => {
+  assert.equal(underHa({}, {}, [report(h1, 'running')]), []);
+  assert.equal(underHa({}, {}, [report(h1, 'off')]), []);
+  assert.equal(underHa({}, {}, []), []);
+  assert.equal(underHa({}, {}, [], { assignedIsOnline: false }), []);
+});
+
+test('HA has given it to another host: that is followed, and the old host forgets it', () => {
+  const moved = assignment({ host: h2, epoch: 3, why: 'host1 is lost' });
+  assert.equal(underHa({}, { assignment: moved, hostName: 'host2' }, [report(h1, 'off')]), [
+    { kind: 'follow-ha', hostId: h2, hostName: 'host2', why: 'host1 is lost' },
+    { kind: 'forget-on-host', hostId: h1 },
+  ]);
+  assert.equal(underHa({}, { assignment: moved }, [], { busy: true }), [], 'a job is at work on it');
+});
+
+test('its guest has ended it: HA is told first, and it is off once nobody has it', () => {
+  const ended = assignment({ state: 'ended', why: 'its guest shut down' });
+  assert.equal(underHa({}, { assignment: ended }), [{ kind: 'want-stopped' }]);
+  assert.equal(underHa({}, { wanted: 'stopped', assignment: ended }), []);
+  assert.equal(underHa({ note: 'Its guest shut down.' }, { wanted: 'stopped', assignment: undefined }), [
+    { kind: 'note-stopped', why: 'Its guest shut down.' },
+  ]);
+});
+
+test('what the store said last decides nothing while it does not answer', () => {
+  const moved = assignment({ host: h2 });
+  assert.equal(underHa({}, { current: false, assignment: moved, isDescribed: false }), []);
+});
+
+test('its description is brought up to date; of the engine’s own VM nothing is written', () => {
+  assert.equal(underHa({}, { isDescribed: false }), [{ kind: 'describe' }]);
+  const engine = { isEngine: true, haEnabled: false };
+  assert.equal(underHa(engine, { isDescribed: false }), []);
+  assert.equal(underHa(engine, { assignment: assignment({ state: 'ended' }) }), []);
+  assert.equal(underHa(engine, { assignment: assignment({ host: h2 }), hostName: 'host2' }), [
+    { kind: 'follow-ha', hostId: h2, hostName: 'host2', why: 'it is to run' },
+  ]);
+});
+
+test('HA runs what a restored database knows as off, or as none of HA: it is taken as HA says', () => {
+  const follow = { kind: 'follow-ha', hostId: h1, hostName: 'host1', why: 'it is to run' };
+  assert.equal(underHa(off, {}), [follow]);
+  assert.equal(underHa({ haEnabled: false }, {}), [follow]);
+});
+
+test('HA was turned off: its records are forgotten, and the host is believed again', () => {
+  const left = { wanted: 'stopped' as const, assignment: undefined };
+  assert.equal(underHa({ haEnabled: false }, left, [report(h1, 'running')]), [{ kind: 'forget-in-ha' }]);
+  assert.equal(underHa({ haEnabled: false, ...off }, left), [{ kind: 'forget-in-ha' }]);
+});
+
+test('running on two hosts is flagged under HA too, unless one is kept off the storage', () => {
+  const both = [report(h1, 'running'), report(h2, 'running')];
+  assert.equal(underHa({}, {}, both), [{ kind: 'flag-twice', hostNames: ['host1', 'host2'] }]);
+  assert.equal(underHa({}, { fenced: new Set([h2]) }, both), []);
 });
 
 test.run();

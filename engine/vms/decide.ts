@@ -1,9 +1,24 @@
+import type { HaAssignment } from '../../node/contract/ha.ts';
 import type { HostId } from '../../node/contract/ids.ts';
 import type { VmStatus } from '../../node/contract/vms.ts';
 import type { VmRecord } from './model.ts';
 
 /** What one host that answers says of one VM. */
 export type Report = { hostId: HostId; hostName: string; status: VmStatus };
+/** What HA has of a VM; absent when HA has nothing to do with it. */
+export type HaSight = {
+  /** false: the store does not answer; nothing is decided by what it said last */
+  current: boolean;
+  wanted: 'running' | 'stopped' | undefined;
+  assignment: HaAssignment | undefined;
+  /** of the host that has it */
+  hostName: string;
+  /** its records say what it is made of */
+  isDescribed: boolean;
+  /** hosts that are kept off the storage: what runs there writes nothing */
+  fenced: ReadonlySet<HostId>;
+};
+
 /** What each host that is online says; a host that is not online says nothing, and that decides nothing. */
 export type Observation = {
   record: VmRecord | undefined;
@@ -12,6 +27,7 @@ export type Observation = {
   assignedIsOnline: boolean;
   /** a job is at work on it: hands off */
   busy: boolean;
+  ha?: HaSight | undefined;
 };
 
 export type Action =
@@ -24,7 +40,15 @@ export type Action =
   /** the engine's own VM is seen for the first time */
   | { kind: 'record-engine'; hostId: HostId; status: VmStatus }
   | { kind: 'flag-unknown'; hostId: HostId; hostName: string; name: string }
-  | { kind: 'flag-twice'; hostNames: string[] };
+  | { kind: 'flag-twice'; hostNames: string[] }
+  /** HA has it on this host */
+  | { kind: 'follow-ha'; hostId: HostId; hostName: string; why: string }
+  /** its guest has ended it: HA is told that it stays off */
+  | { kind: 'want-stopped' }
+  /** its records of HA are brought in line with what it is made of */
+  | { kind: 'describe' }
+  /** HA need not know it any more */
+  | { kind: 'forget-in-ha' };
 
 /** Whether its guest may be writing to its disks. */
 export const isActive = ({ status }: { status: VmStatus }): boolean =>
@@ -34,13 +58,33 @@ export const isActive = ({ status }: { status: VmStatus }): boolean =>
  * Compares what is wanted of one VM with what hosts report. It never starts, never moves and never stops a VM: a host
  * that cannot be reached may still run it, and restarting it elsewhere takes a proof that this is over (HA's task).
  */
-export function decide({ record, reports, assignedIsOnline, busy }: Observation): Action[] {
-  const active = reports.filter(isActive);
+export function decide({ record, reports, assignedIsOnline, busy, ha }: Observation): Action[] {
+  const active = reports.filter((report) => isActive(report) && ha?.fenced.has(report.hostId) !== true);
   if (record === undefined) return unknown(reports);
   if (busy || record.lifecycle !== 'present') return [];
   const settled = active.filter(({ status }) => !status.state.startsWith('migrating'));
   if (settled.length > 1)
     return [{ kind: 'flag-twice', hostNames: settled.map(({ hostName }) => hostName).sort() }];
+  if (ha !== undefined && isUnderHa(record, ha)) return underHa(record, ha, reports);
+  return [
+    ...(ha?.current === true && ha.wanted !== undefined ? [forgetInHa] : []),
+    ...plain(record, reports, active, settled, assignedIsOnline),
+  ];
+}
+
+const forgetInHa: Action = { kind: 'forget-in-ha' };
+
+/** Of one for which HA was turned off its records may be left; they say nothing about it. */
+const isUnderHa = (record: VmRecord, ha: HaSight): boolean =>
+  record.haEnabled || record.isEngine || ha.wanted === 'running' || ha.assignment !== undefined;
+
+function plain(
+  record: VmRecord,
+  reports: readonly Report[],
+  active: readonly Report[],
+  settled: readonly Report[],
+  assignedIsOnline: boolean,
+): Action[] {
   // While it moves, both ends report it; the one that has it afterwards decides.
   if (active.length > settled.length) return [];
   const [running] = settled;
@@ -80,8 +124,42 @@ function runsNowhere(record: VmRecord, reports: readonly Report[], assignedIsOnl
   return [{ kind: 'note-stopped', why }];
 }
 
+/**
+ * Where HA decides, its assignment is the truth: that a host does not report it, or is not there, changes nothing. Taken
+ * down in this order: HA is told, then it is recorded; a crash in between is taken up here.
+ */
+function underHa(record: VmRecord, ha: HaSight, reports: readonly Report[]): Action[] {
+  if (!ha.current) return [];
+  const { assignment, wanted } = ha;
+  if (wanted !== 'running') {
+    // Somebody may still run it: its host is about to end it.
+    if (assignment !== undefined || record.isEngine) return [];
+    if (record.power === 'running')
+      return [{ kind: 'note-stopped', why: record.note || 'HA has stopped it.' }];
+    return leftovers(record, reports, undefined);
+  }
+  if (assignment?.state === 'ended') return record.isEngine ? [] : [{ kind: 'want-stopped' }];
+  const actions: Action[] = [];
+  const isKnown = record.power === 'running' && (record.haEnabled || record.isEngine);
+  if (assignment !== undefined && (!isKnown || record.hostId !== assignment.host))
+    actions.push({
+      kind: 'follow-ha',
+      hostId: assignment.host,
+      hostName: ha.hostName,
+      why: assignment.why,
+    });
+  if (!ha.isDescribed && !record.isEngine) actions.push({ kind: 'describe' });
+  // Where it is, and where it is on its way to, a spec that is off may be about to start.
+  const { host, movingTo } = assignment ?? {};
+  return [...actions, ...leftovers(record, reports, host).filter((action) => action.hostId !== movingTo)];
+}
+
 /** The engine's VM keeps its spec everywhere: formation put it there, and HA will need it. */
-const leftovers = (record: VmRecord, reports: readonly Report[], except: HostId | undefined): Action[] =>
+const leftovers = (
+  record: VmRecord,
+  reports: readonly Report[],
+  except: HostId | undefined,
+): Extract<Action, { kind: 'forget-on-host' }>[] =>
   record.isEngine
     ? []
     : reports

@@ -5,6 +5,7 @@ import type { Changes } from '../live/changes.ts';
 import type { Log } from '../log/log.ts';
 import type { Candidate } from '../scheduler/decide.ts';
 import type { Catalog } from './catalog.ts';
+import type { VmHa } from './ha.ts';
 
 /** What VMs' jobs and their reconcile loop need of the world. */
 export type VmsEnv = {
@@ -17,6 +18,7 @@ export type VmsEnv = {
   record(event: NewEvent): Promise<void>;
   /** resolves when the reconcile loop is not at work on this VM; while a job is, it does not begin */
   quiet(id: VmId): Promise<void>;
+  ha: VmHa;
 };
 
 export const vmKey = (id: VmId): string => `vm:${id}`;

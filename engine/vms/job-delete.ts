@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { forget } from '../ha/store.ts';
 import { patiently } from '../hosts/patience.ts';
 import { type AnyJobKind, defineJob } from '../jobs/kind.ts';
 import type { VmsEnv } from './env.ts';
+import { isHa, stopByHa } from './ha.ts';
 import { removeFile } from './job-create.ts';
 import { vmInputSchema } from './job-start.ts';
 import { forgetOnHost } from './steps.ts';
@@ -40,7 +42,10 @@ export const deleteJob = (env: VmsEnv): AnyJobKind =>
         seconds: 0.2,
         deadlineMs: 60_000,
         cancellable: true,
-        async do({ input, signal }) {
+        async do({ input, signal, progress }) {
+          const record = env.catalog.need(input.id);
+          if (isHa(env.ha, record)) await stopByHa(env, input.id, { signal, progress });
+          await patiently({ sleep: env.sleep, signal }, () => forget(env.ha.store, input.id));
           for (const entry of env.hosts.online())
             if (entry.picture?.vms.has(input.id) === true)
               await patiently({ sleep: env.sleep, signal }, () => forgetOnHost(entry, input.id, signal));

@@ -3,5 +3,5 @@ import { suite } from '../../test/support/suite.ts';
 import { vmScenarios } from '../../test/support/vm-scenarios.ts';
 
 const test = suite('moving a VM survives everything', { deadlineMs: 40_000 });
-jobRounds(test, vmScenarios.migrate);
+jobRounds(test, vmScenarios(false).migrate);
 test.run();

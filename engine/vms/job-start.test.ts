@@ -3,6 +3,6 @@ import { suite } from '../../test/support/suite.ts';
 import { vmScenarios } from '../../test/support/vm-scenarios.ts';
 
 const test = suite('starting and rebooting a VM survives everything', { deadlineMs: 40_000 });
-jobRounds(test, vmScenarios.start);
-jobRounds(test, vmScenarios.reboot);
+jobRounds(test, vmScenarios(false).start);
+jobRounds(test, vmScenarios(false).reboot);
 test.run();

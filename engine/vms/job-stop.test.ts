@@ -3,6 +3,6 @@ import { suite } from '../../test/support/suite.ts';
 import { vmScenarios } from '../../test/support/vm-scenarios.ts';
 
 const test = suite('stopping and shutting down a VM survives everything', { deadlineMs: 40_000 });
-jobRounds(test, vmScenarios.stop);
-jobRounds(test, vmScenarios.shutdown);
+jobRounds(test, vmScenarios(false).stop);
+jobRounds(test, vmScenarios(false).shutdown);
 test.run();

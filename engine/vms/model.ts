@@ -13,6 +13,7 @@ import {
   type VmSpec,
   vmPowerSchema,
 } from '../../node/contract/vms.ts';
+import { haPrioritySchema } from '../contract/ha.ts';
 import { vmNameSchema } from '../contract/vms.ts';
 
 export const vmHardwareSchema = z.object({
@@ -48,6 +49,8 @@ export const vmRecordSchema = z.object({
   imageName: z.string().nullable(),
   note: z.string(),
   isEngine: z.boolean(),
+  haEnabled: z.boolean(),
+  haPriority: haPrioritySchema,
   createdAt: z.date(),
 });
 export type VmRecord = z.infer<typeof vmRecordSchema>;

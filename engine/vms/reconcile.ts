@@ -1,9 +1,13 @@
 import { AppError } from '../../node/contract/error.ts';
+import type { HaVm } from '../../node/contract/ha.ts';
 import type { HostId, VmId } from '../../node/contract/ids.ts';
-import type { VmStatus } from '../../node/contract/vms.ts';
-import { type Action, decide, type Observation, type Report } from './decide.ts';
+import { type VmSpec, type VmStatus, vmSpecSchema } from '../../node/contract/vms.ts';
+import * as records from '../ha/store.ts';
+import type { Candidate } from '../scheduler/decide.ts';
+import { type Action, decide, type HaSight, type Observation, type Report } from './decide.ts';
 import type { VmsEnv } from './env.ts';
-import { vmRecordSchema } from './model.ts';
+import { describe } from './ha.ts';
+import { nodeSpecOf, type VmRecord, vmRecordSchema } from './model.ts';
 import { forgetOnHost } from './steps.ts';
 
 export type ReconcileEnv = Omit<VmsEnv, 'quiet'> & {
@@ -15,11 +19,40 @@ export type ReconcileEnv = Omit<VmsEnv, 'quiet'> & {
 export type Stray = { id: VmId; name: string; hostName: string; since: Date; told: boolean };
 
 const strayAfterMs = 30_000;
+const hostsKeepMs = 1_000;
 const forgetMs = 10_000;
 
 /** Hosts give reasons as sentences; what is none becomes one. */
 const sentence = (text: string): string =>
   text === '' ? '' : `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
+
+/** Whether HA's records say what it is made of; where it is preferred, and its generation, are of its last start. */
+function isDescribed(
+  vm: HaVm,
+  spec: VmSpec | undefined,
+  wanted: ReturnType<typeof describe>,
+  record: VmRecord,
+): boolean {
+  const { id, name, priority, memoryMiB, volumes, allowedHosts } = vm;
+  const has = {
+    id,
+    name,
+    priority,
+    memoryMiB,
+    volumes,
+    ...(allowedHosts === undefined ? {} : { allowedHosts }),
+  };
+  return records.sameJson(has, wanted) && spec !== undefined && textOf(spec) === wantedSpec(record);
+}
+
+const texts = new WeakMap<object, string>();
+function textOf(value: object, make: () => unknown = () => value): string {
+  const known = texts.get(value) ?? JSON.stringify(make());
+  texts.set(value, known);
+  return known;
+}
+/** Parsed as the kept one is: what a schema fills in is no difference. A record that changes is another object. */
+const wantedSpec = (record: VmRecord): string => textOf(record, () => vmSpecSchema.parse(nodeSpecOf(record)));
 
 /** Compares each VM with what hosts report, when something about it changes and once in a while, and acts on it. */
 export class Reconciler {
@@ -84,6 +117,29 @@ export class Reconciler {
       reports,
       assignedIsOnline: assigned?.state === 'online' && assigned.picture !== undefined,
       busy: this.#env.busy(id),
+      ha: this.#haOf(record),
+    };
+  }
+
+  #haOf(record: VmRecord | undefined): HaSight | undefined {
+    const { ha, hosts } = this.#env;
+    if (record === undefined) return undefined;
+    const { vms, specs, assignments, fences } = ha.mirror.view();
+    const vm = vms.get(record.id)?.value;
+    const assignment = assignments.get(record.id)?.value;
+    if (!record.haEnabled && vm === undefined && assignment === undefined) return undefined;
+    return {
+      current: ha.mirror.state().current,
+      wanted: vm?.wanted,
+      assignment,
+      hostName: assignment === undefined ? '' : (hosts.get(assignment.host)?.record.name ?? 'a host'),
+      isDescribed:
+        vm === undefined ||
+        (record.haEnabled &&
+          isDescribed(vm, specs.get(record.id)?.value.spec, this.#describe(record), record)),
+      fenced: new Set(
+        [...fences.values()].filter(({ value }) => value.phase === 'fenced').map(({ value }) => value.host),
+      ),
     };
   }
 
@@ -113,6 +169,15 @@ export class Reconciler {
         return this.#flagStray(id, action);
       case 'flag-twice':
         return this.#flagTwice(id, action.hostNames);
+      case 'follow-ha':
+        return this.#followHa(id, action, seen);
+      case 'want-stopped':
+        return this.#wantStopped(id, seen);
+      case 'describe':
+        if (seen.record === undefined) return;
+        return records.describe(this.#env.ha.store, this.#describe(seen.record), nodeSpecOf(seen.record));
+      case 'forget-in-ha':
+        return records.forget(this.#env.ha.store, id);
     }
   }
 
@@ -142,6 +207,51 @@ export class Reconciler {
       message: `${name} is recorded as running: ${why}.`,
       subject: { kind: 'vm', id, name },
     });
+  }
+
+  /** Of hosts only what stays the same is asked: a look at all of them serves all VMs for a moment. */
+  #describe(record: VmRecord): ReturnType<typeof describe> {
+    const nowMs = this.#env.now().getTime();
+    if (this.#seen === undefined || nowMs - this.#seen.atMs > hostsKeepMs)
+      this.#seen = { atMs: nowMs, candidates: this.#env.candidates() };
+    const { candidates } = this.#seen;
+    return describe({ candidates: () => candidates, hosts: this.#env.hosts }, record);
+  }
+  #seen: { atMs: number; candidates: Candidate[] } | undefined;
+
+  /** What HA has done without the engine: told as what it was, a restart. */
+  async #followHa(
+    id: VmId,
+    { hostId, hostName, why }: Extract<Action, { kind: 'follow-ha' }>,
+    seen: Observation,
+  ): Promise<void> {
+    const { record } = seen;
+    if (record === undefined) return;
+    const known = seen.ha?.assignment?.generation ?? 0;
+    const changes = {
+      power: 'running' as const,
+      hostId,
+      generation: Math.max(record.generation, known),
+      note: '',
+      ...(record.isEngine ? {} : { haEnabled: true }),
+    };
+    if (!(await this.#change(id, seen, changes))) return;
+    const isRestart = record.power === 'running' && record.hostId !== hostId;
+    await this.#env.record({
+      severity: 'warning',
+      code: isRestart ? 'vm.restarted' : 'vm.adopted',
+      message: isRestart
+        ? `${record.name} was restarted on ${hostName} because ${why}.`
+        : `${record.name} is recorded as running: HA has it on ${hostName}.`,
+      subject: { kind: 'vm', id, name: record.name },
+    });
+  }
+
+  /** In HA first; that it is off is recorded by the next round, once its assignment is gone. */
+  async #wantStopped(id: VmId, seen: Observation): Promise<void> {
+    const note = sentence(seen.ha?.assignment?.why ?? '');
+    await records.wantStopped(this.#env.ha.store, id);
+    await this.#change(id, seen, { note });
   }
 
   async #noteStopped(id: VmId, why: string, seen: Observation): Promise<void> {
@@ -188,6 +298,8 @@ export class Reconciler {
       imageName: null,
       note: '',
       isEngine: true,
+      haEnabled: false,
+      haPriority: 'normal',
       createdAt: this.#env.now(),
     });
     await this.#env.catalog.insert(record);

@@ -5,6 +5,8 @@ import type { Call, Caller, Some } from '../api/handler.ts';
 import { consolePath } from '../contract/routes.ts';
 import type { Volume } from '../contract/storage.ts';
 import { statesAllowing, type Vm, type VmAction, type VmCreate, vmActionsByState } from '../contract/vms.ts';
+import { isHaByDefault, whyNoHa } from '../ha/policy.ts';
+import { isThere } from '../ha/view.ts';
 import type { Jobs } from '../jobs/runner.ts';
 import { place } from '../scheduler/decide.ts';
 import type { ImageRecord, Images } from '../storage/images.ts';
@@ -17,7 +19,8 @@ import { migrationTarget } from './job-migrate.ts';
 import { cloudInitOf, macOf, type VmRecord } from './model.ts';
 import { choose, noHostFits } from './steps.ts';
 
-export type VmRoutesEnv = Pick<VmsEnv, 'catalog' | 'hosts' | 'candidates'> & {
+export type VmRoutesEnv = Pick<VmsEnv, 'catalog' | 'hosts' | 'candidates' | 'ha'> & {
+  touched(id: VmId): void;
   jobs: Jobs;
   images: Images;
   tickets: Tickets;
@@ -106,8 +109,12 @@ export const vmRoutes = (env: VmRoutesEnv): Some<Names> => {
     getVm: async ({ params }) => env.view(env.catalog.need(params.id)),
     createVm: (call) => create(env, call),
     async updateVm({ params, body }) {
-      guarded(params.id, 'edit');
+      const before = guarded(params.id, 'edit');
+      const enabled = body.ha?.enabled ?? before.haEnabled;
+      if (enabled !== before.haEnabled) mayTurn(env, before, enabled);
       const record = await env.catalog.update(params.id, (now) => ({
+        haEnabled: body.ha?.enabled ?? now.haEnabled,
+        haPriority: body.ha?.priority ?? now.haPriority,
         name: body.name ?? now.name,
         description: body.description ?? now.description,
         hardware: {
@@ -116,6 +123,8 @@ export const vmRoutes = (env: VmRoutesEnv): Some<Names> => {
           memoryMiB: body.memoryMiB ?? now.hardware.memoryMiB,
         },
       }));
+      // What HA knows of it is brought in line by the reconcile loop, at once when the store answers.
+      env.touched(record.id);
       return env.view(record);
     },
     async deleteVm({ params, caller }) {
@@ -174,6 +183,37 @@ export const vmRoutes = (env: VmRoutesEnv): Some<Names> => {
 const invalid = (code: string, message: string, remedy?: string): AppError =>
   new AppError({ code, family: 'invalid', message, ...(remedy === undefined ? {} : { remedy }) });
 
+/** HA is turned on and off only while nobody runs it: then it is clear whose affair its next start is. */
+function mayTurn(env: VmRoutesEnv, record: VmRecord, on: boolean): void {
+  if (on) refuseUnprotectable(env, record.name);
+  const isOff = env.view(record).state === 'off' && !env.ha.mirror.view().assignments.has(record.id);
+  if (isOff) return;
+  throw new AppError({
+    code: 'vm.ha-needs-off',
+    family: 'conflict',
+    message: `HA of ${record.name} can be turned ${on ? 'on' : 'off'} only while it is off.`,
+    remedy: 'Shut it down first, and start it again afterwards.',
+    retry: 'later',
+  });
+}
+
+const noHa = (env: VmRoutesEnv): string | undefined =>
+  whyNoHa(
+    isThere(env.ha.mirror.view()),
+    env.hosts.all().filter(({ record }) => record.membership === 'member').length,
+  );
+
+function refuseUnprotectable(env: VmRoutesEnv, name: string): void {
+  const why = noHa(env);
+  if (why === undefined) return;
+  throw new AppError({
+    code: 'vm.ha-impossible',
+    family: 'conflict',
+    message: `HA cannot protect ${name}. ${why}`,
+    remedy: 'Add hosts to the cluster, or leave HA off for this VM.',
+  });
+}
+
 /** Everything is checked before anything is made: the record comes to be together with the job that fills it. */
 async function create(env: VmRoutesEnv, { body, caller }: Call<'createVm'>) {
   const image = body.imageId === undefined ? undefined : env.images.need(body.imageId);
@@ -188,7 +228,9 @@ async function create(env: VmRoutesEnv, { body, caller }: Call<'createVm'>) {
     );
   needSpace(volume, image?.sizeMib ?? 1);
   env.hosts.anyOnline(mountsVolume(volume.name));
-  const record = newRecord(env, body, image);
+  if (body.ha?.enabled === true) refuseUnprotectable(env, body.name);
+  const haEnabled = body.ha?.enabled ?? (noHa(env) === undefined && isHaByDefault(volume));
+  const record = newRecord(env, body, image, haEnabled);
   if (body.start) {
     const placed = place(needsOf(record), env.candidates());
     if (placed[0]?.fits !== true) throw noHostFits(record.name, placed);
@@ -218,7 +260,12 @@ async function create(env: VmRoutesEnv, { body, caller }: Call<'createVm'>) {
   return { jobId, id: record.id };
 }
 
-function newRecord(env: VmRoutesEnv, body: VmCreate, image: ImageRecord | undefined): VmRecord {
+function newRecord(
+  env: VmRoutesEnv,
+  body: VmCreate,
+  image: ImageRecord | undefined,
+  haEnabled: boolean,
+): VmRecord {
   const id = vmIdSchema.parse(randomUUID());
   const diskId = diskIdSchema.parse(randomUUID());
   // A VM from an image gets a host name, and what the admin gave; an empty one only what was given.
@@ -255,6 +302,8 @@ function newRecord(env: VmRoutesEnv, body: VmCreate, image: ImageRecord | undefi
     imageName: image?.name ?? null,
     note: '',
     isEngine: false,
+    haEnabled,
+    haPriority: body.ha?.priority ?? 'normal',
     createdAt: env.now(),
   };
 }

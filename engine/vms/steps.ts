@@ -3,6 +3,7 @@ import { AppError } from '../../node/contract/error.ts';
 import { type HostId, hostIdSchema, type VmId } from '../../node/contract/ids.ts';
 import type { VmStatus } from '../../node/contract/vms.ts';
 import type { Placement } from '../contract/vms.ts';
+import { generationNow } from '../ha/store.ts';
 import type { HostEntry } from '../hosts/hosts.ts';
 import { patiently } from '../hosts/patience.ts';
 import type { Step } from '../jobs/kind.ts';
@@ -10,6 +11,7 @@ import { type Options, place } from '../scheduler/decide.ts';
 import { needsOf } from './candidates.ts';
 import { isActive } from './decide.ts';
 import { type VmsEnv, vmKey } from './env.ts';
+import { isHa, stopByHa, untilHaRuns, wantRunning } from './ha.ts';
 import { nodeSpecOf } from './model.ts';
 
 /** Steps that several kinds of jobs share. Each is an "ensure": see jobs/kind.ts. */
@@ -112,11 +114,19 @@ export const placeStep = <Input extends VmInput, Memory extends PlaceMemory>(
     if (before !== undefined && runsThere(before.picture?.vms.get(id)))
       return chosen<Memory>(before.record.id);
     const hostId = choose(env, id);
+    const { generation } = record;
+    if (isHa(env.ha, record)) {
+      // HA may know a newer one than a database that was restored; what is not newer would not count as a start.
+      const known = await patiently({ sleep: env.sleep, signal }, () => generationNow(env.ha.store, id));
+      const next = Math.max(generation, known) + 1;
+      await env.catalog.update(id, { power: 'running', hostId, generation: next, note: '' });
+      return chosen<Memory>(hostId);
+    }
     if (before !== undefined && before.record.id !== hostId) await forgetOnHost(before, id, signal);
     await env.catalog.update(id, {
       power: 'running',
       hostId,
-      generation: record.generation + 1,
+      generation: generation + 1,
       note: '',
     });
     return chosen<Memory>(hostId);
@@ -140,8 +150,15 @@ export const startStep = <Input extends VmInput, Memory extends PlaceMemory>(
   when: ({ input }) => when(input),
   async do({ input, memory, signal, progress }) {
     const { id } = input;
-    const entry = env.hosts.need(needHost(memory));
     const record = env.catalog.need(id);
+    if (isHa(env.ha, record)) {
+      const patience = { sleep: env.sleep, signal };
+      await patiently(patience, () => wantRunning(env, record, needHost(memory)));
+      const hostId = await untilHaRuns(env, record, { signal, progress });
+      await env.catalog.update(id, (now) => (now.hostId === hostId ? undefined : { hostId }));
+      return chosen<Memory>(hostId);
+    }
+    const entry = env.hosts.need(needHost(memory));
     progress(undefined, `on ${entry.record.name}`);
     const told = await patiently({ sleep: env.sleep, signal }, () =>
       entry.link.client.call(
@@ -167,7 +184,9 @@ export const startStep = <Input extends VmInput, Memory extends PlaceMemory>(
     );
     return undefined;
   },
-  async undo({ input, memory, signal }) {
+  async undo({ input, memory, signal, progress }) {
+    const record = env.catalog.get(input.id);
+    if (record !== undefined && isHa(env.ha, record)) return stopByHa(env, input.id, { signal, progress });
     if (memory.hostId === undefined) return;
     const entry = env.hosts.get(memory.hostId);
     if (entry === undefined) return;
@@ -200,8 +219,18 @@ export const releaseStep = <Input extends VmInput, Memory extends object>(
   seconds: 0.1,
   deadlineMs: 60_000,
   cancellable: false,
-  async do({ input, signal }) {
+  async do({ input, signal, progress }) {
     const record = env.catalog.need(input.id);
+    if (isHa(env.ha, record)) {
+      await stopByHa(env, input.id, { signal, progress });
+      await env.catalog.update(input.id, ({ generation }) => ({
+        power: 'off',
+        hostId: null,
+        generation: generation + 1,
+        note: '',
+      }));
+      return undefined;
+    }
     const entry = record.hostId === null ? undefined : env.hosts.get(record.hostId);
     if (entry !== undefined)
       await patiently({ sleep: env.sleep, signal }, () => forgetOnHost(entry, input.id, signal));

@@ -1,3 +1,4 @@
+import type { HostId } from '../../node/contract/ids.ts';
 import type { VmStatus } from '../../node/contract/vms.ts';
 import type { Vm, VmState } from '../contract/vms.ts';
 import type { VmUsage } from '../hosts/observe.ts';
@@ -7,10 +8,18 @@ import type { VmRecord } from './model.ts';
 export type VmSight = {
   /** the host that it is assigned to */
   host:
-    | { name: string; state: 'connecting' | 'online' | 'unreachable'; reason: string; seen: boolean }
+    | {
+        id: HostId;
+        name: string;
+        state: 'connecting' | 'online' | 'unreachable';
+        reason: string;
+        seen: boolean;
+      }
     | undefined;
   /** what that host reports of it */
   status: VmStatus | undefined;
+  /** HA is to keep it running; `isGiven`: to that host */
+  ha: { isGiven: boolean; why: string } | undefined;
   usage: VmUsage | undefined;
   job: { id: string; kind: string } | undefined;
 };
@@ -18,16 +27,26 @@ export type VmSight = {
 type StateAndReason = { state: VmState; reason: string };
 
 /** The one place where what is wanted, what is reported and what is going on become the state that people see. */
-export function stateOf(record: VmRecord, sight: Pick<VmSight, 'host' | 'status' | 'job'>): StateAndReason {
+export function stateOf(
+  record: VmRecord,
+  sight: Pick<VmSight, 'host' | 'status' | 'job' | 'ha'>,
+): StateAndReason {
   const kind = sight.job?.kind;
   if (record.lifecycle === 'creating') return { state: 'creating', reason: '' };
   if (record.lifecycle === 'deleting') return { state: 'deleting', reason: '' };
   const { host, status } = sight;
   if (host === undefined)
     return kind === 'vm.start' ? { state: 'starting', reason: '' } : { state: 'off', reason: record.note };
+  if (host.state === 'unreachable' && sight.ha !== undefined && kind === undefined)
+    return {
+      state: 'unknown',
+      reason: `${host.name} cannot be reached; HA starts it on another host as soon as that is safe.`,
+    };
   if (host.state === 'unreachable')
     return { state: 'unknown', reason: `${host.name} cannot be reached: ${host.reason}` };
   if (!host.seen) return { state: 'unknown', reason: `The engine is connecting to ${host.name}.` };
+  if (sight.ha !== undefined && kind === undefined && (status === undefined || status.state === 'off'))
+    return { state: 'starting', reason: sight.ha.isGiven ? '' : 'It waits for HA to give it to a host.' };
   if (status === undefined) return unreported(record, host.name, kind);
   return reported(status, record, kind);
 }
@@ -93,8 +112,13 @@ export function vmView(record: VmRecord, sight: VmSight): Vm {
     })),
     nics: hardware.nics.map(({ network, mac }) => ({ network, mac, addresses: [] })),
     ...(record.imageId === null ? {} : { image: { id: record.imageId, name: record.imageName ?? '' } }),
-    ...(host === undefined || record.hostId === null ? {} : { host: { id: record.hostId, name: host.name } }),
+    ...(host === undefined || record.hostId === null ? {} : { host: { id: host.id, name: host.name } }),
     isEngine: record.isEngine,
+    // The engine's own VM has no policy: it is under HA when the hosts have any.
+    ha: {
+      enabled: record.haEnabled || (record.isEngine && sight.ha !== undefined),
+      priority: record.isEngine ? 'high' : record.haPriority,
+    },
     ...(alive && usage?.busyPercent !== undefined ? { cpuBusyPercent: usage.busyPercent } : {}),
     ...(alive && usage?.memoryUsedMiB !== undefined
       ? { memoryUsedMiB: Math.round(usage.memoryUsedMiB) }

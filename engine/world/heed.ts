@@ -1,17 +1,19 @@
-import type { VmId } from '../../node/contract/ids.ts';
+import { haKeys } from '../../node/contract/ha.ts';
+import { type VmId, vmIdSchema } from '../../node/contract/ids.ts';
 import type { NewEvent } from '../events/store.ts';
 import type { HostEntry, HostsEnv } from '../hosts/hosts.ts';
 import type { Change } from '../hosts/observe.ts';
 import type { Changes } from '../live/changes.ts';
 import type { Catalog } from '../vms/catalog.ts';
-import { hostKey, vmKey } from '../vms/env.ts';
+import { hostKey } from '../vms/env.ts';
 import type { World } from './world.ts';
 
 export type HeedEnv = {
   changes: Changes;
   catalog: Catalog;
   world(): World;
-  reconcile(id: VmId): void;
+  /** who waits is woken, who watches is told, and it is reconciled */
+  touched(id: VmId): void;
   record(event: NewEvent): Promise<void>;
   /** a host is online: what is asked of hosts now and then is asked now */
   ask(): void;
@@ -20,11 +22,7 @@ export type HeedEnv = {
 /** What follows from what hosts tell: who waits is woken, who watches is told, what differs is reconciled. */
 export function heed(env: HeedEnv): Pick<HostsEnv, 'onState' | 'onChange'> {
   const lost = new WeakSet<HostEntry>();
-  const touched = (id: VmId): void => {
-    env.changes.notify(vmKey(id));
-    env.world().tellVm(id);
-    env.reconcile(id);
-  };
+  const { touched } = env;
   return {
     onState(entry, vms) {
       env.changes.notify(hostKey(entry.record.id));
@@ -91,3 +89,22 @@ function tellState(env: HeedEnv, entry: HostEntry, lost: WeakSet<HostEntry>): vo
     });
   }
 }
+
+const ofVms = [haKeys.vm(''), haKeys.spec(''), haKeys.assignment('')];
+
+/** What follows from a change of HA's records. */
+export const heedHa =
+  (env: { touched(id: VmId): void; tellHa(): void; notes(): void }) =>
+  (keys: readonly string[]): void => {
+    env.tellHa();
+    const ids = new Set<VmId>();
+    let notes = false;
+    for (const key of keys) {
+      notes ||= key.startsWith(haKeys.timeline);
+      const prefix = ofVms.find((each) => key.startsWith(each));
+      const id = vmIdSchema.safeParse(prefix === undefined ? undefined : key.slice(prefix.length));
+      if (id.success) ids.add(id.data);
+    }
+    for (const id of ids) env.touched(id);
+    if (notes) env.notes();
+  };

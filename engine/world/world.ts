@@ -1,9 +1,12 @@
 import type { VmId } from '../../node/contract/ids.ts';
 import type { ClusterFacts } from '../cluster/facts.ts';
 import type { LiveMessage } from '../contract/events.ts';
+import type { HaState } from '../contract/ha.ts';
 import type { Overview } from '../contract/health.ts';
 import type { Volume } from '../contract/storage.ts';
 import type { Vm } from '../contract/vms.ts';
+import type { HaMirror } from '../ha/mirror.ts';
+import { haStateOf } from '../ha/state.ts';
 import type { HostEntry, Hosts } from '../hosts/hosts.ts';
 import { hostView } from '../hosts/view.ts';
 import type { Hub } from '../live/hub.ts';
@@ -22,6 +25,7 @@ export type WorldEnv = {
   catalog: Catalog;
   facts: ClusterFacts;
   hub: Hub;
+  mirror: HaMirror;
   jobOn(lock: string): { id: string; kind: string } | undefined;
   strays: Reconciler['strays'];
   twice: Reconciler['twice'];
@@ -38,12 +42,22 @@ export class World {
   vm = (record: VmRecord): Vm => vmView(record, this.#sight(record));
 
   #sight(record: VmRecord): VmSight {
-    const entry = record.hostId === null ? undefined : this.#env.hosts.get(record.hostId);
+    const { current } = this.#env.mirror.state();
+    const { assignments, vms } = this.#env.mirror.view();
+    const assignment = current ? assignments.get(record.id)?.value : undefined;
+    // Where HA has it is where it is; the record follows when no job is at work on it.
+    const hostId = record.hostId === null ? null : (assignment?.host ?? record.hostId);
+    const entry = hostId === null ? undefined : this.#env.hosts.get(hostId);
     return {
+      ha:
+        current && vms.get(record.id)?.value.wanted === 'running'
+          ? { isGiven: assignment?.state === 'given', why: assignment?.why ?? '' }
+          : undefined,
       host:
         entry === undefined
           ? undefined
           : {
+              id: entry.record.id,
               name: entry.record.name,
               state: entry.state,
               reason: entry.reason,
@@ -85,6 +99,27 @@ export class World {
     return [...names].sort().flatMap((name) => this.volume(name) ?? []);
   };
 
+  haFacts = () => {
+    const { hosts, facts, mirror } = this.#env;
+    const { current, reason } = mirror.state();
+    return {
+      current,
+      reason,
+      hosts: hosts
+        .all()
+        .filter(({ record }) => record.membership === 'member')
+        .map(({ record, picture }) => ({
+          id: record.id,
+          name: record.name,
+          runsVms: !facts.isWitness(record.id),
+          freeMiB: picture?.load?.memoryAvailableMiB,
+        }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+      volumes: this.volumes(),
+    };
+  };
+  ha = (): HaState => haStateOf(this.#env.mirror.view(), this.haFacts());
+
   /** Made of everything, so it is kept until something changes: many pages ask at once. */
   overview = (): Overview => {
     this.#overview ??= this.#makeOverview();
@@ -100,9 +135,11 @@ export class World {
         id: record.id,
         name: record.name,
         hostId: record.hostId ?? undefined,
+        isHa: record.haEnabled || record.isEngine,
         memoryMiB: record.hardware.memoryMiB,
         ...stateOf(record, this.#sight(record)),
       })),
+      ha: this.ha(),
       etcd: facts.etcd(),
       strays: [...strays.values()].filter(({ told }) => told),
       twice: [...twice].map(([id, hostNames]) => ({
@@ -123,13 +160,20 @@ export class World {
   }
   tellHost(entry: HostEntry): void {
     this.#env.hub.publish(`host:${entry.record.id}`, () => ({ kind: 'host', host: hostView(entry) }));
-    this.tellOverview();
+    this.tellHa();
   }
   tellVolume(name: string): void {
     this.#env.hub.publish(`volume:${name}`, () => {
       const volume = this.volume(name);
       return volume === undefined ? undefined : { kind: 'volume', volume };
     });
+    this.tellOverview();
+  }
+
+  /** Also made of everything, and told as seldom. */
+  #haIsOld = true;
+  tellHa(): void {
+    this.#haIsOld = true;
     this.tellOverview();
   }
 
@@ -141,6 +185,10 @@ export class World {
     this.#overview = undefined;
   }
   flushOverview(): void {
+    if (this.#haIsOld && this.#env.hub.watchers() > 0) {
+      this.#haIsOld = false;
+      this.#env.hub.publish('ha', () => ({ kind: 'ha', ha: this.ha() }));
+    }
     if (!this.#overviewIsOld || this.#env.hub.watchers() === 0) return;
     this.#overviewIsOld = false;
     this.#env.hub.publish('overview', () => ({ kind: 'overview', overview: this.overview() }));

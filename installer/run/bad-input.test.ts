@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import { WorldEtcd } from '../../test/fakes/etcd/world-etcd.ts';
 import { makeFakeEnv } from '../../test/fakes/formation/env.ts';
 import { type FakeWorld, keptState, makeFakeWorld } from '../../test/fakes/hosts/model.ts';
 import { alikeHosts, answersFor, soundAnswers } from '../../test/fakes/hosts/practice.ts';
@@ -115,7 +116,7 @@ test('two formations at once that want the same host: one gets it, the other tak
   const answersOf = (view: FakeWorld): Answers => soundAnswers(answersFor(view));
   const [left, right] = [viewOf(one), viewOf(two)];
   const ofTwo = () =>
-    JSON.stringify(keptState({ ...world, hosts: [two], volumes: new Map(), etcd: new Map() }));
+    JSON.stringify(keptState({ ...world, hosts: [two], volumes: new Map(), etcd: new WorldEtcd() }));
   const untouched = ofTwo();
   let reached = () => {};
   const atPairing = new Promise<void>((resolve) => {

@@ -15,7 +15,7 @@ export const enginePriority = 1000;
 export const haVmSchema = z.object({
   v: version,
   id: vmIdSchema,
-  name: nameSchema,
+  name: vmSpecSchema.shape.name,
   generation: generationSchema,
   wanted: z.enum(['running', 'stopped']),
   /** higher first; the engine's VM has 1000, which no other may have */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { argv, exit } from 'node:process';
 import { serveApi } from '../../engine/api/server.ts';
 import { staticFiles } from '../../engine/api/static.ts';
+import { openClusterStore } from '../../engine/cluster/etcd.ts';
 import { loadCluster } from '../../engine/cluster/store.ts';
 import { migrate } from '../../engine/db/migrate.ts';
 import { startEngine } from '../../engine/engine.ts';
@@ -13,7 +14,7 @@ import type { DevPlan } from './world.ts';
 
 /**
  * The engine of `npm run dev`: everything as in production but for the database, which is embedded, the cluster's store,
- * which is a file, and TLS towards the browser, which ends at Vite. Restarted whenever its code changes; its database
+ * which answers without TLS, and TLS towards the browser, which ends at Vite. Restarted whenever its code changes; its database
  * and the simulated hosts stay, so each change is also a try of its restart.
  */
 const [, , planFile = ''] = argv;
@@ -31,7 +32,6 @@ await migrate(database.db, log);
 await importSeed(database.db, plan.seed, new Date(), log);
 const cluster = await loadCluster(database.db);
 if (cluster === undefined) throw new Error('the seed was not imported');
-const store = new Map(Object.entries(plan.store));
 const engine = await startEngine({
   database,
   cluster,
@@ -40,12 +40,7 @@ const engine = await startEngine({
     ...plan.identity,
     portOf: ({ id }) => ({ address: '127.0.0.1', port: plan.ports[id] ?? 0 }),
   }),
-  store: {
-    get: async (key) => store.get(key),
-    put: async (key, value) => void store.set(key, value),
-    remove: async (key) => void store.delete(key),
-    close: async () => {},
-  },
+  store: openClusterStore({ ...plan.identity, endpoints: plan.etcd }),
   files: staticFiles('dist/ui'),
   log,
   version: '0.1.0',

@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { createServer as createNetServer } from 'node:net';
-import { argv, execPath, exit, stdout } from 'node:process';
+import { argv, execPath, exit, stdin, stdout } from 'node:process';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { createServer } from 'vite';
 import { z } from 'zod';
+import type { FakeWorld } from '../fakes/hosts/model.ts';
 import { eventually } from '../support/eventually.ts';
 import { fillWithVms } from './vms.ts';
 import { makeDevWorld } from './world.ts';
@@ -97,6 +99,17 @@ function endInOrder(engine: ChildProcess, directory: string): void {
     });
 }
 
+/** `off host2`, `on host2`: a power cut on a desk. */
+function takePowerOrders(world: FakeWorld): void {
+  createInterface({ input: stdin }).on('line', (line) => {
+    const [, order, name] = /^\s*(on|off)\s+(\S+)\s*$/.exec(line) ?? [];
+    const host = world.hosts.find(({ options }) => options.name === name);
+    if (host === undefined) return;
+    host.powered = order === 'on';
+    say(`  ${host.options.name} is ${order}`);
+  });
+}
+
 async function withSimulation(): Promise<void> {
   const enginePort = Number(values['engine-port']);
   await refuseTakenPort(enginePort);
@@ -112,12 +125,14 @@ async function withSimulation(): Promise<void> {
   });
   await fillWithVms(world, engineUrl, password, Number(values.vms));
   const page = values['no-page'] ? `${engineUrl}/` : await startPage(engineUrl);
+  takePowerOrders(world);
   const found = world.hosts.find(({ kept }) => kept.join === undefined);
   say(`
   Page      ${page}
   User      admin
   Password  ${password}
   API       ${engineUrl}/api/v1/openapi.json
+  Power     type: off host2, on host2
   To add    ${found?.options.name ?? 'no host'}, code ${found?.code ?? ''}
 `);
 }

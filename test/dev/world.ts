@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { EngineSeed } from '../../engine/contract/seed.ts';
 import { hashPassword } from '../../engine/users/password.ts';
+import { startFakeEtcd } from '../fakes/etcd/gateway.ts';
 import { addImage } from '../fakes/hosts/handlers-storage.ts';
 import { type FakeWorld, type HostOptions, makeFakeHost } from '../fakes/hosts/model.ts';
 import { type ServedHost, serveHost } from '../fakes/hosts/serve.ts';
@@ -16,7 +17,8 @@ export type DevPlan = {
   identity: { ca: string; certificate: string; key: string };
   /** host id -> port on loopback */
   ports: Record<string, number>;
-  store: Record<string, string>;
+  /** URLs of the simulated hosts' etcd */
+  etcd: readonly string[];
   port: number;
   databaseDirectory: string;
 };
@@ -74,6 +76,7 @@ export async function makeDevWorld(
     ports[host.id] = served.port;
     all.push(served);
   }
+  const etcd = await startFakeEtcd(1, world.etcd.store);
   const password = easyPassword();
   const seed = await seedOf(formed);
   const own = await ca.issue({ role: 'engine', addresses: ['127.0.0.1'] });
@@ -81,7 +84,7 @@ export async function makeDevWorld(
     seed: { ...seed, admin: { name: 'admin', passwordHash: await hashPassword(password) } },
     identity: { ca: ca.certificate, ...own },
     ports,
-    store: Object.fromEntries(world.etcd),
+    etcd: etcd.urls,
     port,
     databaseDirectory: join(directory, 'database'),
   };
@@ -91,6 +94,10 @@ export async function makeDevWorld(
   writeFileSync(planFile, JSON.stringify(plan), { mode: 0o600 });
   // From now on things take about as long as they do on real hosts.
   world.pace = 1;
-  const close = async () => void (await Promise.all(all.map((served) => served.close())));
+  const close = async () => {
+    await Promise.all(all.map((served) => served.close()));
+    formed.agents.stop();
+    await etcd.stop();
+  };
   return { world, plan, planFile, password, close };
 }

@@ -1,6 +1,5 @@
 import { PassThrough } from 'node:stream';
 import { staticFiles } from '../../engine/api/static.ts';
-import type { ClusterStore } from '../../engine/cluster/etcd.ts';
 import { loadCluster } from '../../engine/cluster/store.ts';
 import { type EngineClient, makeEngineClient, makeFetchSend } from '../../engine/contract/client.ts';
 import type { EngineSeed } from '../../engine/contract/seed.ts';
@@ -15,20 +14,23 @@ import { hashPassword } from '../../engine/users/password.ts';
 import { AppError } from '../../node/contract/error.ts';
 import { etcdKeys } from '../../node/contract/etcd.ts';
 import type { NodeEvent } from '../../node/contract/events.ts';
+import { haKeys } from '../../node/contract/ha.ts';
 import { clientOf } from '../fakes/hosts/dispatch.ts';
 import { streamEvents } from '../fakes/hosts/events.ts';
 import { type FormedWorld, formWorld } from '../fakes/hosts/formed.ts';
+import { type HaAgents, startHaAgents } from '../fakes/hosts/ha.ts';
 import { addImage } from '../fakes/hosts/handlers-storage.ts';
 import { type FakeHost, type FakeWorld, hostById, makeFakeWorld } from '../fakes/hosts/model.ts';
 import { makeTestCa, type TestCa } from './certificates.ts';
 import { eventually } from './eventually.ts';
+import { memoryStore } from './memory-store.ts';
 
 export const adminPassword = 'eleven blue herons';
 /** What a login costs is tested where logins are. */
 const passwordCost = 1024;
 let adminHash: Promise<string> | undefined;
 
-export type Formed = { world: FakeWorld; formed: FormedWorld; ca: TestCa };
+export type Formed = { world: FakeWorld; formed: FormedWorld; ca: TestCa; agents: HaAgents };
 
 /** Three formed hosts in memory (and `more` unjoined ones), as formation leaves them. */
 export async function formedHosts(options: { pace?: number; more?: number } = {}): Promise<Formed> {
@@ -57,7 +59,33 @@ export async function formedHosts(options: { pace?: number; more?: number } = {}
       },
     });
   declare(world, formed, ca);
-  return { world, formed, ca };
+  declareEngine(world, formed);
+  return { world, formed, ca, agents: startHaAgents(world) };
+}
+
+/** The engine's VM is an HA VM like others, with the highest priority; formation says so and has started it. */
+function declareEngine(world: FakeWorld, { engineVmId }: FormedWorld): void {
+  const [host] = world.hosts;
+  const vm = [...(host?.kept.vms.values() ?? [])].find(({ spec }) => spec.id === engineVmId);
+  if (host === undefined || vm === undefined) throw new Error('the engine’s VM does not run');
+  const { spec, generation } = vm;
+  const { id, name, memoryMiB } = spec;
+  vm.ha = { epoch: 1 };
+  const record = {
+    v: 1,
+    id,
+    name,
+    generation,
+    wanted: 'running',
+    priority: 1000,
+    memoryMiB,
+    volumes: ['engine'],
+  };
+  world.etcd.set(haKeys.vm(id), JSON.stringify(record));
+  world.etcd.set(haKeys.spec(id), JSON.stringify({ v: 1, id, generation, spec }));
+  const why = 'formation has started it';
+  const assignment = { v: 1, vm: id, host: host.id, epoch: 1, state: 'given', generation, failedOn: [], why };
+  world.etcd.set(haKeys.assignment(id), JSON.stringify(assignment));
 }
 
 /** What formation writes into the cluster's store. */
@@ -156,13 +184,6 @@ async function* eventsOf(world: FakeWorld, host: FakeHost, signal: AbortSignal):
   }
 }
 
-export const memoryStore = (world: FakeWorld): ClusterStore => ({
-  get: async (key) => world.etcd.get(key),
-  put: async (key, value) => void world.etcd.set(key, value),
-  remove: async (key) => void world.etcd.delete(key),
-  close: async () => {},
-});
-
 export async function seedOf({ formed, ca }: Formed): Promise<EngineSeed> {
   adminHash ??= hashPassword(adminPassword, passwordCost);
   return {
@@ -189,6 +210,7 @@ export type TestEngine = {
   database: Database;
   world: FakeWorld;
   formed: FormedWorld;
+  agents: HaAgents;
   /** a client that is logged in as the administrator */
   client: EngineClient;
   token: string;
@@ -219,7 +241,7 @@ export async function testEngine(
     database,
     cluster,
     openLink: memoryLinks(world),
-    store: memoryStore(world),
+    store: memoryStore(world.etcd),
     caCertificate: ca.certificate,
     files: staticFiles(options.uiDirectory ?? '/nonexistent'),
     log: options.log ?? silentLog,
@@ -247,6 +269,7 @@ export async function testEngine(
     database,
     world,
     formed,
+    agents: given.agents,
     client,
     token,
     fetch,
@@ -254,7 +277,10 @@ export async function testEngine(
       await engine.stop();
       return testEngine(database, given, { ...options, token });
     },
-    stop: () => engine.stop(),
+    async stop() {
+      await engine.stop();
+      given.agents.stop();
+    },
   };
 }
 

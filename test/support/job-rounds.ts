@@ -5,6 +5,7 @@ import type { Database } from '../../engine/db/database.ts';
 import { hosts, images, jobLocks, vms } from '../../engine/db/schema.ts';
 import type { AnyJobKind, StepContext } from '../../engine/jobs/kind.ts';
 import { AppError } from '../../node/contract/error.ts';
+import { haKeys } from '../../node/contract/ha.ts';
 import { keptState } from '../fakes/hosts/model.ts';
 import { emptyDatabase, testDatabase } from './database.ts';
 import { endOf, formedHosts, type TestEngine, testEngine } from './engine.ts';
@@ -26,6 +27,8 @@ export type Arranged = {
 };
 export type Scenario = {
   kind: string;
+  /** told apart from other scenarios of this kind */
+  label?: string;
   steps: readonly string[];
   /** steps that this scenario cannot be refused at, with the reason */
   arrange(engine: TestEngine, round: number): Promise<Arranged>;
@@ -85,9 +88,10 @@ const asObject = (value: unknown): object => (typeof value === 'object' && value
 async function snapshot(database: Database, engine: TestEngine): Promise<unknown> {
   const rows = async (table: typeof vms | typeof hosts | typeof images | typeof jobLocks) =>
     (await database.db.select().from(table)).map((row) => JSON.stringify({ ...row, generation: 0 })).sort();
-  const kept = JSON.stringify(keptState(engine.world), (key, value: unknown) =>
-    ['generation', 'serial', 'note'].includes(key) ? undefined : value,
-  );
+  const kept = JSON.stringify(keptState(engine.world), (key, value: unknown) => {
+    if (key.startsWith(haKeys.prefix)) return haRecord(key, value);
+    return ['generation', 'serial', 'note'].includes(key) ? undefined : value;
+  });
   return {
     vms: await rows(vms),
     hosts: await rows(hosts),
@@ -97,11 +101,20 @@ async function snapshot(database: Database, engine: TestEngine): Promise<unknown
   };
 }
 
+/** Of HA it counts which VMs are to run, and who may run one; that a VM was once to run changes nothing. */
+function haRecord(key: string, text: unknown): unknown {
+  const counts = [haKeys.vm(''), haKeys.assignment('')].some((prefix) => key.startsWith(prefix));
+  if (!counts) return undefined;
+  const { wanted, host, state } = JSON.parse(String(text));
+  return wanted === 'stopped' ? undefined : JSON.stringify({ wanted, host, state });
+}
+
 const must = (job: Job, state: Job['state']) =>
   assert.is(job.state, state, `the job is ${job.state}: ${job.error?.message ?? 'no error'}`);
 
 export function jobRounds(test: Suite, scenario: Scenario, options: { unjoined?: number } = {}): void {
   const { kind, steps } = scenario;
+  const name = `${kind}${scenario.label ?? ''}`;
   const control: Control = { plan: undefined, twice: false, undoTwice: false };
   let database: Database;
   let engine: TestEngine | undefined;
@@ -144,9 +157,9 @@ export function jobRounds(test: Suite, scenario: Scenario, options: { unjoined?:
 
   for (const step of steps) {
     for (const moment of ['before', 'after'] as const) {
-      test(`${kind}: fails ${moment} the work of "${step}": nothing is left half done`, () =>
+      test(`${name}: fails ${moment} the work of "${step}": nothing is left half done`, () =>
         failing(step, moment, false));
-      test(`${kind}: the engine dies ${moment} the work of "${step}": the next one finishes it`, async () => {
+      test(`${name}: the engine dies ${moment} the work of "${step}": the next one finishes it`, async () => {
         const arranged = await arrange();
         const reached = Promise.withResolvers<void>();
         control.plan = { step, moment, what: 'hang', reached: reached.resolve };
@@ -157,11 +170,11 @@ export function jobRounds(test: Suite, scenario: Scenario, options: { unjoined?:
         await arranged.done(engine);
       });
     }
-    test(`${kind}: fails at "${step}" and each undo runs twice: the same`, () =>
+    test(`${name}: fails at "${step}" and each undo runs twice: the same`, () =>
       failing(step, 'after', true));
   }
 
-  test(`${kind}: each step done twice is as done once`, async () => {
+  test(`${name}: each step done twice is as done once`, async () => {
     const arranged = await arrange();
     control.twice = true;
     const seen: string[] = [];
@@ -173,7 +186,7 @@ export function jobRounds(test: Suite, scenario: Scenario, options: { unjoined?:
     assert.equal(seen, [...steps]);
   });
 
-  test(`${kind}: leaves no locks`, async () => {
+  test(`${name}: leaves no locks`, async () => {
     assert.equal(await database.db.select().from(jobLocks), []);
     await present().stop();
     engine = undefined;

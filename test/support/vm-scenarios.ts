@@ -13,9 +13,16 @@ async function imageId(engine: TestEngine) {
   return image.id;
 }
 
-async function makeVm(engine: TestEngine, name: string, start: boolean): Promise<string> {
+async function makeVm(engine: TestEngine, name: string, start: boolean, ha: boolean): Promise<string> {
   const { id, jobId } = await engine.client.call('createVm', {
-    body: { name, imageId: await imageId(engine), diskMiB: 1024, memoryMiB: 128, start },
+    body: {
+      name,
+      imageId: await imageId(engine),
+      diskMiB: 1024,
+      memoryMiB: 128,
+      start,
+      ha: { enabled: ha },
+    },
   });
   assert.is((await endOf(engine.client, jobId)).state, 'done');
   return id;
@@ -77,7 +84,10 @@ const submit =
   async (engine: TestEngine): Promise<JobId> =>
     (await engine.client.call(route, { params: { id } })).jobId;
 
+const labelOf = (ha: boolean): string => (ha ? ' of an HA VM' : '');
+
 const onVm = (
+  ha: boolean,
   kind: string,
   steps: readonly string[],
   route: ActionRoute,
@@ -88,9 +98,10 @@ const onVm = (
   },
 ): Scenario => ({
   kind,
+  label: labelOf(ha),
   steps,
   async arrange(engine, round): Promise<Arranged> {
-    const id = await makeVm(engine, `vm${round}`, running);
+    const id = await makeVm(engine, `vm${round}`, running, ha);
     const { failed } = outcome;
     return {
       submit: submit(route, id),
@@ -109,12 +120,20 @@ const onVm = (
   },
 });
 
-export const createScenario: Scenario = {
+export const createScenario = (ha: boolean): Scenario => ({
   kind: 'vm.create',
+  label: labelOf(ha),
   steps: ['record', 'disks', 'ready', 'place', 'start'],
   async arrange(engine, round): Promise<Arranged> {
     const name = `vm${round}`;
-    const body = { name, imageId: await imageId(engine), diskMiB: 1024, memoryMiB: 128, start: true };
+    const body = {
+      name,
+      imageId: await imageId(engine),
+      diskMiB: 1024,
+      memoryMiB: 128,
+      start: true,
+      ha: { enabled: ha },
+    };
     const disks = diskCount(engine);
     let id = '';
     return {
@@ -139,50 +158,52 @@ export const createScenario: Scenario = {
             },
     };
   },
-};
+});
 
-export const vmScenarios: Record<'start' | 'stop' | 'shutdown' | 'reboot' | 'migrate' | 'delete', Scenario> =
-  {
-    start: onVm('vm.start', ['place', 'start'], 'startVm', false, { done: runsOnce, failed: 'same' }),
-    stop: onVm('vm.stop', ['stop', 'release'], 'stopVm', true, {
-      done: isOffNowhere,
-      failed: isOneOrTheOther,
-    }),
-    shutdown: onVm('vm.shutdown', ['ask', 'release'], 'shutdownVm', true, {
-      done: isOffNowhere,
-      failed: isOneOrTheOther,
-    }),
-    reboot: onVm('vm.reboot', ['ask'], 'rebootVm', true, { done: runsOnce, failed: runsOnce }),
-    delete: onVm('vm.delete', ['mark', 'forget', 'disks', 'record'], 'deleteVm', false, {
-      done: async (engine, id) => {
-        assert.is(await call(engine, id).catch(() => undefined), undefined);
-        assert.is(diskCount(engine), 0);
-      },
-      // Gone, or there to be deleted again: never half there and out of reach.
-      failed: async (engine, id) => {
-        const vm = await call(engine, id).catch(() => undefined);
-        assert.ok(vm === undefined || vm.state === 'off', vm?.state);
-      },
-    }),
-    migrate: {
-      kind: 'vm.migrate',
-      steps: ['choose', 'move', 'record'],
-      async arrange(engine, round): Promise<Arranged> {
-        const id = await makeVm(engine, `vm${round}`, true);
-        const from = (await call(engine, id)).host?.id;
-        return {
-          submit: async (present) =>
-            (await present.client.call('migrateVm', { params: { id }, body: {} })).jobId,
-          done: async (after) => {
-            await runsOnce(after, id);
-            assert.is.not((await call(after, id)).host?.id, from);
-            await leaveNothing(after, id);
-          },
-          failedAt: () => async (after) => {
-            await runsOnce(after, id);
-            await leaveNothing(after, id);
-          },
-        };
-      },
+type Verb = 'start' | 'stop' | 'shutdown' | 'reboot' | 'migrate' | 'delete';
+/** `ha`: HA keeps it running. */
+export const vmScenarios = (ha: boolean): Record<Verb, Scenario> => ({
+  start: onVm(ha, 'vm.start', ['place', 'start'], 'startVm', false, { done: runsOnce, failed: 'same' }),
+  stop: onVm(ha, 'vm.stop', ['stop', 'release'], 'stopVm', true, {
+    done: isOffNowhere,
+    failed: isOneOrTheOther,
+  }),
+  shutdown: onVm(ha, 'vm.shutdown', ['ask', 'release'], 'shutdownVm', true, {
+    done: isOffNowhere,
+    failed: isOneOrTheOther,
+  }),
+  reboot: onVm(ha, 'vm.reboot', ['ask'], 'rebootVm', true, { done: runsOnce, failed: runsOnce }),
+  delete: onVm(ha, 'vm.delete', ['mark', 'forget', 'disks', 'record'], 'deleteVm', false, {
+    done: async (engine, id) => {
+      assert.is(await call(engine, id).catch(() => undefined), undefined);
+      assert.is(diskCount(engine), 0);
     },
-  };
+    // Gone, or there to be deleted again: never half there and out of reach.
+    failed: async (engine, id) => {
+      const vm = await call(engine, id).catch(() => undefined);
+      assert.ok(vm === undefined || vm.state === 'off', vm?.state);
+    },
+  }),
+  migrate: {
+    kind: 'vm.migrate',
+    label: labelOf(ha),
+    steps: ['choose', 'move', 'record'],
+    async arrange(engine, round): Promise<Arranged> {
+      const id = await makeVm(engine, `vm${round}`, true, ha);
+      const from = (await call(engine, id)).host?.id;
+      return {
+        submit: async (present) =>
+          (await present.client.call('migrateVm', { params: { id }, body: {} })).jobId,
+        done: async (after) => {
+          await runsOnce(after, id);
+          assert.is.not((await call(after, id)).host?.id, from);
+          await leaveNothing(after, id);
+        },
+        failedAt: () => async (after) => {
+          await runsOnce(after, id);
+          await leaveNothing(after, id);
+        },
+      };
+    },
+  },
+});

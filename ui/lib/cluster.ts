@@ -3,6 +3,7 @@
  * thing, so messages that are older than a list just read do no lasting harm: a newer one follows.
  */
 import type { Event, LiveMessage } from '../../engine/contract/events.ts';
+import type { HaState } from '../../engine/contract/ha.ts';
 import type { Overview } from '../../engine/contract/health.ts';
 import type { Host } from '../../engine/contract/hosts.ts';
 import type { Job } from '../../engine/contract/jobs.ts';
@@ -11,6 +12,7 @@ import type { Vm } from '../../engine/contract/vms.ts';
 
 export type Cluster = {
   overview: Overview | undefined;
+  ha: HaState | undefined;
   hosts: readonly Host[];
   vms: readonly Vm[];
   volumes: readonly Volume[];
@@ -24,6 +26,7 @@ export type Cluster = {
 
 export const emptyCluster: Cluster = {
   overview: undefined,
+  ha: undefined,
   hosts: [],
   vms: [],
   volumes: [],
@@ -76,6 +79,9 @@ export function applyMessages(cluster: Cluster, messages: readonly LiveMessage[]
         break;
       case 'overview':
         next.overview = message.overview;
+        break;
+      case 'ha':
+        next.ha = message.ha;
         break;
     }
   }

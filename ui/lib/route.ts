@@ -20,6 +20,7 @@ export type Route =
   | { screen: 'vms' }
   | { screen: 'vm'; id: string; tab: VmTab }
   | { screen: 'console'; id: string }
+  | { screen: 'ha' }
   | { screen: 'hosts' }
   | { screen: 'host'; id: string }
   | { screen: 'storage'; tab: StorageTab }
@@ -58,6 +59,7 @@ export function parseRoute(path: string): Route {
       const page = oneOf(guidePages, second, 'first-vm');
       return page === undefined ? missing : { screen: 'guide', page };
     }
+    case 'ha':
     case 'events':
     case 'jobs':
     case 'settings':

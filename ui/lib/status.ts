@@ -3,6 +3,7 @@
  * and an icon by tone are always beside it. Tables over the contract's states: a new state does not compile until it is here.
  */
 import type { Event } from '../../engine/contract/events.ts';
+import type { HaHostState } from '../../engine/contract/ha.ts';
 import type { Overview } from '../../engine/contract/health.ts';
 import type { HostState } from '../../engine/contract/hosts.ts';
 import type { JobState, JobStep } from '../../engine/contract/jobs.ts';
@@ -40,6 +41,17 @@ export const hostLook = {
   joining: { tone: 'busy', label: 'Joining' },
   unreachable: { tone: 'error', label: 'Unreachable' },
 } as const satisfies Record<HostState, Look>;
+
+/** A host as HA sees it. */
+export const haHostLook = {
+  online: { tone: 'ok', label: 'Online' },
+  suspect: { tone: 'warning', label: 'Suspect' },
+  fencing: { tone: 'error', label: 'Being fenced' },
+  fenced: { tone: 'error', label: 'Fenced' },
+  returning: { tone: 'busy', label: 'Returning' },
+  maintenance: { tone: 'idle', label: 'Maintenance' },
+  unknown: { tone: 'idle', label: 'Unknown' },
+} as const satisfies Record<HaHostState, Look>;
 
 /** What to do about a host that is not online. */
 export const hostAdvice = {

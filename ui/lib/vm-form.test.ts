@@ -15,6 +15,8 @@ const form: VmForm = {
   volume: 'data',
   network: 'mgmt',
   start: true,
+  ha: 'auto',
+  priority: 'normal',
   hostName: '',
   userData: '',
 };
@@ -46,6 +48,7 @@ test('makes the request', () => {
       imageId: image.id,
       cloudInit: { hostName: 'web01' },
       start: true,
+      ha: { priority: 'normal' },
     });
 });
 
@@ -69,6 +72,16 @@ test('a taken name, a bad name and a disk smaller than its image', () => {
 test('knows a preset when it sees one', () => {
   assert.is(presetOf(form)?.name, 'Medium');
   assert.is(presetOf({ cpus: '3', memoryGiB: '4' }), undefined);
+});
+
+test('high availability is told only when it was chosen; its priority always', () => {
+  const ha = (given: Partial<VmForm>) => {
+    const read = readVmForm({ ...form, ...given }, image, new Set());
+    return read.ok ? read.request.ha : undefined;
+  };
+  assert.equal(ha({ ha: 'on', priority: 'high' }), { enabled: true, priority: 'high' });
+  assert.equal(ha({ ha: 'off' }), { enabled: false, priority: 'normal' });
+  assert.equal(ha({ priority: 'nonsense' }), { priority: 'normal' });
 });
 
 test.run();

@@ -2,6 +2,7 @@
 import type { Image } from '../../engine/contract/storage.ts';
 import { type VmCreate, vmCreateSchema } from '../../engine/contract/vms.ts';
 import { formatMiB } from './format.ts';
+import { haRequest } from './ha-form.ts';
 
 export type VmForm = {
   name: string;
@@ -13,6 +14,9 @@ export type VmForm = {
   volume: string;
   network: string;
   start: boolean;
+  /** auto | on | off */
+  ha: string;
+  priority: string;
   hostName: string;
   userData: string;
 };
@@ -63,6 +67,7 @@ export function readVmForm(
     volume: form.volume,
     network: form.network,
     start: form.start,
+    ha: haRequest(form.ha, form.priority),
     ...(image === undefined ? {} : { imageId: image.id }),
     ...(Object.keys(cloudInit).length === 0 ? {} : { cloudInit }),
   });

@@ -7,6 +7,7 @@ import MonitorPlay from '@lucide/svelte/icons/monitor';
 import ScrollText from '@lucide/svelte/icons/scroll-text';
 import Server from '@lucide/svelte/icons/server';
 import Settings from '@lucide/svelte/icons/settings';
+import ShieldCheck from '@lucide/svelte/icons/shield-check';
 import type { Component } from 'svelte';
 import { href, type Route } from '../lib/route.ts';
 
@@ -30,6 +31,7 @@ export const places = {
     screens: ['storage'],
     icon: HardDrive,
   },
+  ha: { label: 'High availability', short: 'HA', href: '/ha', screens: ['ha'], icon: ShieldCheck },
   jobs: { label: 'Jobs', short: 'Jobs', href: '/jobs', screens: ['jobs'], icon: ListChecks },
   events: { label: 'Events', short: 'Events', href: '/events', screens: ['events'], icon: ScrollText },
   guide: { label: 'Guide', short: 'Guide', href: '/guide', screens: ['guide'], icon: BookOpen },

@@ -22,6 +22,7 @@ export type OpenDialog =
   | { kind: 'confirm-vm'; action: 'shutdown' | 'stop' | 'reboot'; id: string }
   | { kind: 'migrate-vm'; id: string }
   | { kind: 'delete-vm'; id: string }
+  | { kind: 'confirm-off'; id: string }
   | { kind: 'add-host' }
   | { kind: 'upload-image' }
   | { kind: 'delete-image'; id: string }

@@ -161,8 +161,9 @@ export class Live {
 
   async #readAll(): Promise<Cluster> {
     const api = this.#api;
-    const [overview, hosts, vms, volumes, images, networks, jobs, events] = await Promise.all([
+    const [overview, ha, hosts, vms, volumes, images, networks, jobs, events] = await Promise.all([
       api.call('getOverview'),
+      api.call('getHa'),
       allPages((query) => api.call('listHosts', { query })),
       allPages((query) => api.call('listVms', { query })),
       allPages((query) => api.call('listVolumes', { query })),
@@ -173,6 +174,7 @@ export class Live {
     ]);
     return {
       overview,
+      ha,
       hosts,
       vms,
       volumes,

@@ -53,6 +53,8 @@ export function vmOf(index: number, hosts: readonly HostId[], imageId: ImageId):
     imageName: 'Practice image',
     note: '',
     isEngine: false,
+    haEnabled: false,
+    haPriority: 'normal',
     createdAt: new Date(began + index * 60_000),
   });
 }

@@ -26,6 +26,7 @@ export const makeVm = (given: Loose<Vm> = {}): Vm =>
     disks: [{ id: uuid(2), name: 'root', volume: 'data', sizeMiB: 10_240, format: 'qcow2' }],
     nics: [{ network: 'mgmt', mac: '52:54:00:00:00:01', addresses: [] }],
     isEngine: false,
+    ha: { enabled: false, priority: 'normal' },
     createdAt: at,
     ...given,
   });

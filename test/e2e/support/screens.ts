@@ -59,6 +59,12 @@ export const allScreens = ({ vm, off, host }: Places): Screen[] => [
     open: (page) => page.getByText('1 new host found').waitFor(),
   },
   { name: 'host', path: host, ready: 'Bricks' },
+  {
+    name: 'ha',
+    path: '/ha',
+    ready: 'Timeline',
+    open: (page) => page.getByText('leads now.').first().waitFor(),
+  },
   { name: 'storage', path: '/storage', ready: 'data' },
   { name: 'images', path: '/storage/images', ready: 'Storage' },
   { name: 'events', path: '/events', ready: /^(Today|Yesterday)$/ },
@@ -84,7 +90,7 @@ export const allDialogs = ({ vm, off }: Places): Screen[] => [
     ready: 'Virtual machines',
     open: async (page) => {
       await page.keyboard.press('c');
-      await button(page, 'More: description, volume, first boot').click();
+      await button(page, 'More: description, volume, high availability, first boot').click();
       await button(page, 'Create', true).click();
       await page.getByText('Give it a name.').waitFor();
     },

@@ -21,6 +21,7 @@ import { serveScreen } from '../../dev/screen.ts';
 import { fillWithVms } from '../../dev/vms.ts';
 import { type DevWorld, makeDevWorld } from '../../dev/world.ts';
 import { openEmbedded } from '../../support/database.ts';
+import { memoryStore } from '../../support/memory-store.ts';
 import { builtUi } from './built-ui.ts';
 
 export type Screen = { vm: string; keys: number[]; drop(): void };
@@ -61,7 +62,6 @@ export async function startTarget(options: { moreVms?: number } = {}): Promise<T
     serveScreen(vm, socket, (keysym) => keys.push(keysym));
   };
   const { world, plan, password, close } = await makeDevWorld(directory, port, onScreen);
-  const store = new Map(Object.entries(plan.store));
   const url = `https://127.0.0.1:${port}`;
 
   const start = async () => {
@@ -78,12 +78,7 @@ export async function startTarget(options: { moreVms?: number } = {}): Promise<T
         ...plan.identity,
         portOf: ({ id }) => ({ address: '127.0.0.1', port: plan.ports[id] ?? 0 }),
       }),
-      store: {
-        get: async (key) => store.get(key),
-        put: async (key, value) => void store.set(key, value),
-        remove: async (key) => void store.delete(key),
-        close: async () => {},
-      },
+      store: memoryStore(world.etcd),
       files: staticFiles(root),
       log: silentLog,
       version: '0.1.0',

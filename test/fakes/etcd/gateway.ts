@@ -137,8 +137,7 @@ async function startMember(store: FakeStore, identity: Identity): Promise<FakeMe
   };
 }
 
-export async function startFakeEtcd(size: number): Promise<FakeCluster> {
-  const store = makeFakeStore();
+export async function startFakeEtcd(size: number, store = makeFakeStore()): Promise<FakeCluster> {
   const identities = Array.from(
     { length: size },
     (_, index): Identity => ({ clusterId: '77', memberId: String(index + 1), leaderId: '1' }),

@@ -103,7 +103,11 @@ export function makeFakeStore(): FakeStore {
     compact(to) {
       compacted = Math.max(compacted, to);
     },
-    eventsSince: (from) => events.filter((event) => event.revision >= from),
+    eventsSince(from) {
+      let at = events.length;
+      while (at > 0 && (events[at - 1]?.revision ?? 0) >= from) at -= 1;
+      return events.slice(at);
+    },
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);

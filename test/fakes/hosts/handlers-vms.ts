@@ -1,3 +1,4 @@
+import type { HaSpec } from '../../../node/contract/ha.ts';
 import type { VmId } from '../../../node/contract/ids.ts';
 import type { VmStatistics, VmStatus } from '../../../node/contract/vms.ts';
 import { emit, type Handlers, later, needGeneration, refuse, takes } from './handlers.ts';
@@ -62,14 +63,67 @@ function start(world: FakeWorld, host: FakeHost, vm: FakeVm): void {
   });
 }
 
-function end(world: FakeWorld, host: FakeHost, vm: FakeVm, ms: number, reason: string): void {
+type HowEnded = NonNullable<NonNullable<FakeVm['ha']>['ended']>['how'];
+
+function end(
+  world: FakeWorld,
+  host: FakeHost,
+  vm: FakeVm,
+  ms: number,
+  reason: string,
+  how: HowEnded = 'crashed',
+): void {
   if (vm.state === 'off') return;
   become(host, vm, 'stopping', reason);
   later(world, ms, () => {
     if (vm.state !== 'stopping') return;
     delete vm.startedAt;
+    if (vm.ha !== undefined) vm.ha.ended = { how, atMs: performance.now() };
     become(host, vm, 'off', reason);
   });
+}
+
+/** What the host's HA does, past its agent. A start that fails leaves the VM off, with the reason. */
+export function startByHa(
+  world: FakeWorld,
+  host: FakeHost,
+  { spec, generation }: HaSpec,
+  epoch: number,
+): void {
+  const present = host.kept.vms.get(spec.id);
+  if (present !== undefined && present.state !== 'off' && present.state !== 'crashed') return;
+  const vm: FakeVm = {
+    spec,
+    generation,
+    power: 'running',
+    state: 'off',
+    reason: '',
+    serial: present?.serial ?? '',
+    ha: { epoch },
+  };
+  host.kept.vms.set(spec.id, vm);
+  try {
+    start(world, host, vm);
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    vm.ha = { epoch, ended: { how: 'not-started', atMs: performance.now() } };
+    become(host, vm, 'off', reason);
+  }
+}
+
+/** At once; the host knows nothing of it afterwards. */
+export function endByHa(host: FakeHost, id: VmId): void {
+  const vm = host.kept.vms.get(id);
+  if (vm === undefined) return;
+  delete vm.startedAt;
+  become(host, vm, 'off', 'ended by HA');
+  host.kept.vms.delete(id);
+  emit(host, { kind: 'vm-gone', id, reason: 'ended by HA' });
+}
+
+/** Its power is gone, and with it what HA had started there. */
+export function forgetByHa(host: FakeHost): void {
+  for (const [id, { ha }] of host.kept.vms) if (ha !== undefined) host.kept.vms.delete(id);
 }
 
 export function statisticsOf(world: FakeWorld, host: FakeHost): VmStatistics[] {
@@ -117,6 +171,7 @@ export const vmHandlers: Pick<Handlers, Names> = {
       serial: '',
     };
     Object.assign(vm, { spec: body.spec, generation: body.generation, power: body.power });
+    if (vm.state === 'off') delete vm.ha;
     host.kept.vms.set(vm.spec.id, vm);
     if (body.power === 'running' && (vm.state === 'off' || vm.state === 'crashed')) start(world, host, vm);
     else if (body.power === 'off' && vm.state === 'running')
@@ -143,7 +198,7 @@ export const vmHandlers: Pick<Handlers, Names> = {
     await takes(world, 50);
     if (body.action === 'shutdown') {
       vm.power = 'off';
-      end(world, host, vm, shutdownMs, 'Its guest shut down.');
+      end(world, host, vm, shutdownMs, 'Its guest shut down.', 'guest');
     } else if (body.action === 'stop') {
       vm.power = 'off';
       end(world, host, vm, 50, 'stopped');

@@ -14,6 +14,7 @@ import type { Task } from '../../../node/contract/tasks.ts';
 import type { TimePut } from '../../../node/contract/units.ts';
 import type { ImageFile, VmPower, VmSpec, VmState } from '../../../node/contract/vms.ts';
 import { fingerprintOf, newKeys, selfSignedCertificate } from '../../../node/identity/certificate.ts';
+import { WorldEtcd } from '../etcd/world-etcd.ts';
 
 /** What goes wrong at one route of one host, `times` times (always, when not told). */
 export type Fault = {
@@ -32,6 +33,8 @@ export type FakeVm = {
   startedAt?: string;
   /** what it wrote to its serial console */
   serial: string;
+  /** HA started it, by the assignment of this epoch; and how it ended, on the clock of performance.now() */
+  ha?: { epoch: number; ended?: { how: 'guest' | 'crashed' | 'not-started'; atMs: number } };
 };
 
 export type FakeDiskFile = { format: 'raw' | 'qcow2'; sizeMiB: number; content: string };
@@ -103,7 +106,7 @@ export type FakeWorld = {
   hosts: FakeHost[];
   volumes: Map<string, FakeVolume>;
   /** what the hosts' etcd holds */
-  etcd: Map<string, string>;
+  etcd: WorldEtcd;
   /** 0: all is done at once; 1: about as long as real things take */
   pace: number;
   version: string;
@@ -200,7 +203,7 @@ export async function makeFakeWorld(
   const world: FakeWorld = {
     hosts: [],
     volumes: new Map(),
-    etcd: new Map(),
+    etcd: new WorldEtcd(),
     pace: options.pace ?? 0,
     version: options.version ?? '0.1.0',
     now,
@@ -273,6 +276,6 @@ export function keptState(world: FakeWorld): unknown {
   return plain({
     hosts: world.hosts.map((host) => ({ name: host.options.name, ...host.kept })),
     volumes: world.volumes,
-    etcd: world.etcd,
+    etcd: new Map(world.etcd),
   });
 }
