@@ -159,9 +159,9 @@ export async function beginMove(
   source: HostId,
   target: HostId,
 ): Promise<'begun' | 'there'> {
-  const key = haKeys.assignment(id);
+  const [key, fenceKey] = [haKeys.assignment(id), haKeys.fence(target)];
   let result: 'begun' | 'there' = 'begun';
-  await change(store, [key], (found) => {
+  await change(store, [key, fenceKey], (found) => {
     const kept = recordAt(found, key, 'assignment');
     if (kept === undefined || kept.value.state !== 'given') throw movedOn('It does not run any more.');
     const { host, movingTo } = kept.value;
@@ -172,7 +172,13 @@ export async function beginMove(
     if (host !== source) throw movedOn('It was restarted on another host meanwhile.');
     if (movingTo === target) return undefined;
     if (movingTo !== undefined) throw movedOn('It is being moved to another host.');
-    return { guards: [guardOf(key, kept)], writes: [put(key, { ...kept.value, movingTo: target })] };
+    if (found.has(fenceKey))
+      throw movedOn('The host that it was to move to is being cut off from the storage.');
+    return {
+      // A proof about the target must have known of this VM: no fence may begin before this is written.
+      guards: [guardOf(key, kept), { key: fenceKey, revision: 0 }],
+      writes: [put(key, { ...kept.value, movingTo: target })],
+    };
   });
   return result;
 }
