@@ -135,7 +135,9 @@ function lead(seen: Observation, view: View, since: Since, times: Timings): Acti
   }
   const vacant =
     kept === undefined || kept.value.host === seen.self || silentForMajority(view, kept.value.host);
-  if (!vacant || mayBeFenced(view, seen.self)) return [];
+  // Before the cluster is declared nobody is a member, and there is nothing to lead.
+  const isMember = view.members.some(({ id }) => id === seen.self);
+  if (!vacant || !isMember || mayBeFenced(view, seen.self)) return [];
   const value = { v: 1, host: seen.self, instance: seen.instance };
   const guards = [{ key: haKeys.leader, revision: kept?.revision ?? 0 }];
   const text = `${nameOf(view, seen.self)} leads now.`;

@@ -10,7 +10,7 @@ import {
   untilCalm,
 } from '../../test/lab/ha.ts';
 import { type LabHost, openLab } from '../../test/lab/lab.ts';
-import { faultsOf, readDisk } from '../../test/lab/witness.ts';
+import { faultsOf, readDisk, type WitnessRecord } from '../../test/lab/witness.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { suite } from '../../test/support/suite.ts';
 import { enginePriority, haKeys, haLeaderSchema, haNoteSchema, haVmSchema } from '../contract/ha.ts';
@@ -30,8 +30,8 @@ const hostOf = async (id: string, from: LabHost): Promise<LabHost> => {
   });
   return lab.host(names.get(host) ?? '');
 };
-const timeline = async (): Promise<string[]> =>
-  [...(await readStore(first, haKeys.timeline)).values()].map((value) => haNoteSchema.parse(value).text);
+const timeline = async (host: LabHost): Promise<string[]> =>
+  [...(await readStore(host, haKeys.timeline)).values()].map((value) => haNoteSchema.parse(value).text);
 
 test.before(async () => {
   names = await hostNames(first);
@@ -47,7 +47,7 @@ test.before(async () => {
   vm = await declareVm(first, 'ha-test', id);
 });
 test.after(async () => {
-  if (vm !== undefined) await removeVm(first, vm);
+  if (vm !== undefined) await removeVm(lab, vm);
 });
 
 test('every host reports, and one of them leads', async () => {
@@ -74,8 +74,21 @@ test('a VM whose host loses its power runs elsewhere, and its disk was never wri
   await untilCalm(lab);
   const lost = await hostOf(vm.id, first);
   assert.is.not(lost.plan.name, engineHost);
+  const records = () => readDisk(first === lost ? seer : first, vm);
+  const bootsOf = (all: readonly WitnessRecord[]) => new Set(all.map(({ boot }) => boot)).size;
+  const untilWritten = (what: string, enough: (all: readonly WitnessRecord[]) => boolean) =>
+    eventually(
+      what,
+      async () => {
+        const all = await records();
+        return enough(all) && all;
+      },
+      { deadlineMs: 90_000, everyMs: 1_000 },
+    );
   const seer = lab.hosts.find((host) => host !== lost) ?? first;
   const before = await assignmentOf(seer, vm.id);
+  const then = await records();
+  const last = await untilWritten('the guest to write', (all) => all.length > then.length);
   await lost.powerOff();
   await eventually(
     'it to run elsewhere',
@@ -86,19 +99,20 @@ test('a VM whose host loses its power runs elsewhere, and its disk was never wri
     { deadlineMs: 90_000, everyMs: 300 },
   );
   assert.is((await assignmentOf(seer, vm.id))?.epoch, (before?.epoch ?? 0) + 1);
-  const said = await timeline();
+  const said = await timeline(seer);
   assert.ok(said.some((text) => text.startsWith(`${lost.plan.name} is cut off from the storage`)));
   assert.ok(said.some((text) => text.startsWith(`${lost.plan.name} can write nothing any more`)));
+
+  await untilWritten('the new one to write', (all) => bootsOf(all) > bootsOf(last));
 
   await lost.powerOn();
   await lost.waitBooted();
   // Back means: its fence is lifted, no host refuses it, every mount has every brick, nothing is left to heal.
   await untilCalm(lab);
-  assert.ok((await timeline()).some((text) => text === `${lost.plan.name} belongs to the cluster again.`));
-  const records = await readDisk(seer, vm);
-  assert.ok(records.length > 0);
-  assert.ok(new Set(records.map(({ boot }) => boot)).size >= 2, 'both machines have written');
-  assert.equal(faultsOf(records), []);
+  await eventually('the timeline to tell it', async () =>
+    (await timeline(seer)).includes(`${lost.plan.name} belongs to the cluster again.`),
+  );
+  assert.equal(faultsOf(await records()), []);
 });
 
 test.run();

@@ -49,12 +49,14 @@ async function put(host: LabHost, key: string, value: unknown): Promise<void> {
 }
 
 /** One request to the host's own agent, by its unix socket. */
-export async function askAgent(host: LabHost, path: string): Promise<unknown> {
-  const script = `require('http').get({socketPath:'/run/trefoil/node.sock',path:process.argv[1]},
+export async function askAgent(host: LabHost, path: string, method = 'GET'): Promise<unknown> {
+  const script = `require('http').request({socketPath:'/run/trefoil/node.sock',path:process.argv[1],method:process.argv[2]},
     (answer) => { let text = ''; answer.on('data', (part) => { text += part; });
-      answer.on('end', () => process.stdout.write(text)); });`;
-  const { stdout } = await host.exec(['/usr/lib/trefoil/node', '-e', script, path], { timeoutMs: 30_000 });
-  return JSON.parse(stdout);
+      answer.on('end', () => process.stdout.write(text)); }).end();`;
+  const { stdout } = await host.exec(['/usr/lib/trefoil/node', '-e', script, path, method], {
+    timeoutMs: 30_000,
+  });
+  return stdout === '' ? undefined : JSON.parse(stdout);
 }
 
 const volumesSchema = z.array(z.object({ name: z.string(), state: z.string(), summary: z.string() }));
@@ -101,7 +103,9 @@ export async function declareVm(host: LabHost, name: string, preferredHost?: str
   return { id, name, disk };
 }
 
-export async function removeVm(host: LabHost, vm: DeclaredVm): Promise<void> {
+export async function removeVm(lab: Lab, vm: DeclaredVm): Promise<void> {
+  const [host] = lab.hosts;
+  if (host === undefined) throw new Error('a lab without hosts');
   const records = await readStore(host, haKeys.vm(vm.id));
   for (const [key, value] of records) await put(host, key, { ...(value as HaVm), wanted: 'stopped' });
   await eventually(
@@ -111,6 +115,8 @@ export async function removeVm(host: LabHost, vm: DeclaredVm): Promise<void> {
   );
   await host.exec(etcdctl('del', haKeys.vm(vm.id)));
   await host.exec(etcdctl('del', haKeys.spec(vm.id)));
+  // As the engine does with VMs of its own: hosts on which it ran still know it.
+  for (const one of lab.hosts) await askAgent(one, `/v1/vms/${vm.id}`, 'DELETE');
   await host.exec(['rm', '-f', `/var/lib/trefoil/volumes/data/${vm.disk}`]);
 }
 

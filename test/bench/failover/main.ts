@@ -138,7 +138,7 @@ try {
     }
   }
 } finally {
-  await removeVm(lab.host('host1'), vm).catch((error) => say(`the VM of the benchmark is left: ${error}`));
+  await removeVm(lab, vm).catch((error) => say(`the VM of the benchmark is left: ${error}`));
 }
 
 say('\n| cut | p50 s | p95 s | max s | goal p50 / p95 s |');
