@@ -309,9 +309,12 @@ test('a machine lives: create, events, state, statistics, devices, pictures, end
     assert.match(await client.xml(domain), 'ua-rng');
 
     const picture = await takeScreenshot(system(), domain);
-    assert.ok(picture.bytes.length > 1000, `${picture.bytes.length} bytes of ${picture.mime}`);
-    const text = picture.bytes.subarray(0, 4).toString('latin1');
+    const [begin, end] = [picture.bytes.subarray(0, 4), picture.bytes.subarray(-8)];
+    const text = begin.toString('latin1');
     assert.ok(text.startsWith('P6') || text.includes('PNG'), text);
+    // The screen may still be black, and then a whole picture is small.
+    if (text.includes('PNG'))
+      assert.ok(end.toString('latin1').includes('IEND'), `${picture.bytes.length} bytes`);
 
     const console = await openConsole(system(), domain);
     console.write('hello');

@@ -31,11 +31,14 @@ test('the banner comes, actions say why, and all is fresh when the engine is bac
   const shutdown = page.getByRole('menuitem', { name: /Shut down/ });
   assert.match((await shutdown.textContent()) ?? '', /cannot be reached/);
   await page.keyboard.press('Escape');
-  // Somebody pulls its plug while nobody looks.
+  // Its guest shuts down while nobody looks.
   const id = await page.getByRole('link', { name: 'files' }).getAttribute('href');
   for (const host of target.world.hosts)
     for (const vm of host.kept.vms.values())
-      if (id?.endsWith(vm.spec.id)) Object.assign(vm, { state: 'off', power: 'off' });
+      if (id?.endsWith(vm.spec.id)) {
+        Object.assign(vm, { state: 'off', power: 'off' });
+        if (vm.ha !== undefined) vm.ha.ended = { how: 'guest', atMs: performance.now() };
+      }
   await target.startEngine();
   await page.getByText('The engine cannot be reached.').waitFor({ state: 'detached' });
   await files.getByText('Running').waitFor({ state: 'detached' });
