@@ -3,19 +3,22 @@ import type { ImageId } from '../../node/contract/ids.ts';
 import type { FakeWorld } from '../fakes/hosts/model.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** Some life in the cluster, made through the public API as a person would. */
-const believable: ReadonlyArray<{
+type Believable = {
   name: string;
   cpus: number;
   memoryMiB: number;
   diskMiB: number;
   start: boolean;
   description: string;
-}> = [
+  /** false: when its host is lost it waits for it */
+  ha?: boolean;
+};
+/** Some life in the cluster, made through the public API as a person would. */
+const believable: readonly Believable[] = [
   { name: 'web01', cpus: 2, memoryMiB: 2048, diskMiB: 20_480, start: true, description: 'Web shop, first' },
   { name: 'web02', cpus: 2, memoryMiB: 2048, diskMiB: 20_480, start: true, description: 'Web shop, second' },
   { name: 'db01', cpus: 4, memoryMiB: 8192, diskMiB: 102_400, start: true, description: 'PostgreSQL' },
-  { name: 'mail', cpus: 2, memoryMiB: 4096, diskMiB: 61_440, start: true, description: '' },
+  { name: 'mail', cpus: 2, memoryMiB: 4096, diskMiB: 61_440, start: true, description: '', ha: false },
   {
     name: 'files',
     cpus: 2,
@@ -64,7 +67,7 @@ export async function fillWithVms(
   if ((await client.call('listVms')).total > 1) return;
   const { pace } = world;
   world.pace = 0;
-  const filler = Array.from({ length: more }, (_, index) => ({
+  const filler: Believable[] = Array.from({ length: more }, (_, index) => ({
     name: `vm${String(index + 1).padStart(4, '0')}`,
     cpus: 1,
     memoryMiB: 64,
@@ -72,9 +75,10 @@ export async function fillWithVms(
     start: index % 3 !== 0,
     description: '',
   }));
-  for (const vm of [...believable, ...filler]) {
+  for (const { ha, ...vm } of [...believable, ...filler]) {
+    const policy = ha === undefined ? {} : { ha: { enabled: ha } };
     const { jobId } = await client.call('createVm', {
-      body: { ...vm, ...(imageId === undefined ? {} : { imageId }) },
+      body: { ...vm, ...policy, ...(imageId === undefined ? {} : { imageId }) },
     });
     await eventually(
       'the VM',

@@ -3,7 +3,7 @@ import type { Browser } from 'playwright-core';
 import * as assert from 'uvu/assert';
 import { suite } from '../support/suite.ts';
 import { launchBrowser } from './support/browser.ts';
-import { allDialogs, allScreens, problemsOf, troubledScreens } from './support/screens.ts';
+import { allDialogs, allScreens, loseHostOf, problemsOf, troubledScreens } from './support/screens.ts';
 import { startTarget, type Target } from './support/target.ts';
 
 const test = suite('screens in the hand', { deadlineMs: 240_000 });
@@ -27,10 +27,8 @@ test('dialogs and menus too', async () => {
 });
 
 test('and while a host is lost', async () => {
-  const host = target.world.hosts.find(({ options }) => options.name === 'host2');
-  if (host === undefined) throw new Error('there is no host2');
-  host.powered = false;
-  assert.is((await problemsOf(browser, target, 390, troubledScreens)).join('\n'), '');
+  const lost = loseHostOf(target, 'mail');
+  assert.is((await problemsOf(browser, target, 390, troubledScreens, lost)).join('\n'), '');
 });
 
 test.run();

@@ -4,7 +4,14 @@ import * as assert from 'uvu/assert';
 import { suite } from '../support/suite.ts';
 import { accessibilityProblems } from './support/axe.ts';
 import { launchBrowser, looks, openPage } from './support/browser.ts';
-import { allDialogs, allScreens, pictures, problemsOf, troubledScreens } from './support/screens.ts';
+import {
+  allDialogs,
+  allScreens,
+  loseHostOf,
+  pictures,
+  problemsOf,
+  troubledScreens,
+} from './support/screens.ts';
 import { startTarget, type Target } from './support/target.ts';
 
 const test = suite('screens on a desk', { deadlineMs: 240_000 });
@@ -42,10 +49,8 @@ test('the login page, and a wrong password', async () => {
 });
 
 test('and while a host is lost', async () => {
-  const host = target.world.hosts.find(({ options }) => options.name === 'host2');
-  if (host === undefined) throw new Error('there is no host2');
-  host.powered = false;
-  assert.is((await problemsOf(browser, target, 1280, troubledScreens)).join('\n'), '');
+  const lost = loseHostOf(target, 'mail');
+  assert.is((await problemsOf(browser, target, 1280, troubledScreens, lost)).join('\n'), '');
 });
 
 test.run();

@@ -231,6 +231,7 @@ export async function problemsOf(
   target: Target,
   width: Look['width'],
   choose: (places: Places) => Screen[],
+  hostName = 'host2',
 ): Promise<string[]> {
   mkdirSync(pictures, { recursive: true });
   const { page, errors, close } = await openPage(browser, { theme: 'light', width });
@@ -238,7 +239,7 @@ export async function problemsOf(
   const places: Places = {
     vm: `/vms/${await target.vmId('db01')}`,
     off: `/vms/${await target.vmId('build')}`,
-    host: `/hosts/${await target.hostId('host2')}`,
+    host: `/hosts/${await target.hostId(hostName)}`,
   };
   const problems: string[] = [];
   for (const screen of choose(places))
@@ -252,7 +253,17 @@ export async function problemsOf(
   return [...problems, ...errors];
 }
 
-/** What is shown while a host is lost: run after everything else, its VMs are unknown from then on. */
+/** Takes the power from the host of a VM that HA does not start elsewhere; gives the host's name. */
+export function loseHostOf(target: Target, vmName: string): string {
+  const host = target.world.hosts.find(({ kept }) =>
+    [...kept.vms.values()].some(({ spec, state }) => spec.name === vmName && state === 'running'),
+  );
+  if (host === undefined) throw new Error(`${vmName} runs nowhere`);
+  host.powered = false;
+  return host.options.name;
+}
+
+/** What is shown while a host is lost: run after everything else, a VM of its is unknown from then on. */
 export const troubledScreens = ({ host }: Places): Screen[] => [
   {
     name: 'trouble-hosts',
