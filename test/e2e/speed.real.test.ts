@@ -74,7 +74,8 @@ test('how long a change on a host takes to the screen, while 300 VMs report', as
   await page.goto(`${target.url}/vms`);
   await page.locator('tbody tr').nth(299).waitFor();
   const delays: number[] = [];
-  for (const name of ['web01', 'web02', 'db01', 'mail', 'files']) {
+  // Not HA's: those would be started again at once.
+  for (const name of ['vm0002', 'vm0003', 'vm0005', 'vm0006', 'mail']) {
     const host = target.world.hosts.find(({ kept }) =>
       [...kept.vms.values()].some(({ spec }) => spec.name === name),
     );

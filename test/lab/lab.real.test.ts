@@ -50,8 +50,10 @@ test('every unit started', async () => {
 
 test('hosts have their addresses, their disk and nobody else’s', async () => {
   for (const host of lab.hosts) {
-    const { stdout } = await host.exec(['ip', '-brief', '-4', 'address', 'show', 'mgmt0']);
-    assert.match(stdout, new RegExp(`${host.plan.address}/24`));
+    await eventually(`${host.plan.name} to have its address`, async () => {
+      const { stdout } = await host.exec(['ip', '-brief', '-4', 'address', 'show', 'mgmt0']);
+      return stdout.includes(`${host.plan.address}/24`);
+    });
     const nodes = await host.exec(['sh', '-c', 'ls /dev/loop*']);
     const [device] = (await host.exec(['cat', '/etc/trefoil/disks-allow-loop'])).stdout.split(' ');
     assert.is(nodes.stdout, `/dev/${device}\n`);
