@@ -80,7 +80,8 @@ export async function openHaAgent(options: HaOptions, part: Part): Promise<{ clo
   const now = () => new Date();
   const { self } = part;
   const bars = barsOf(options);
-  await bars.restore();
+  // A file that is damaged must not keep the agent down: the store says again whom to refuse.
+  await bars.restore().catch((error) => log.error('rules against lost hosts are not in force again', error));
 
   const store = openStore({
     client: makeEtcdClient({ transport: makeTransport(part.tls), clock }, { endpoints: part.endpoints }),
