@@ -80,7 +80,14 @@ export function openProber(env: ProberEnv): Prober {
     });
     way.socket.on('error', (error: NodeJS.ErrnoException) => {
       // The machine says that nobody listens: it is there, its agent is not.
-      if (error.code !== 'ECONNREFUSED') return;
+      if (error.code !== 'ECONNREFUSED') {
+        // Its network was not there yet, say right after a boot: the next round opens it anew.
+        const name = `${way.host} ${way.address}`;
+        if (ways.get(name) !== way) return;
+        ways.delete(name);
+        way.socket.close();
+        return;
+      }
       const before = heard.get(way.host);
       const recent = before?.answer === 'agent' && clock.now() - before.atMs < 2 * env.probeMs;
       if (!recent) heard.set(way.host, { atMs: clock.now(), answer: 'refused', hasContact: false });
