@@ -4,7 +4,7 @@
  */
 import { readIfThere } from '../files/atomic.ts';
 import { makeLog } from '../log/log.ts';
-import { barsOf, forgetCluster, openHaAgent, type Part, readPart } from './live/agent.ts';
+import { barsOf, forgetCluster, forgetWhatIsLeft, openHaAgent, type Part, readPart } from './live/agent.ts';
 
 const log = makeLog('trefoil-ha');
 const options = {
@@ -23,6 +23,9 @@ async function waitForPart(): Promise<Part> {
       log.error('this host’s part in the cluster is not readable', error);
       return undefined;
     });
+    // Whoever was stopped while it forgot left something: rules of a cluster that is gone must not bind a free host.
+    if (part === undefined)
+      await forgetWhatIsLeft(options).catch((error) => log.error('a former cluster is not forgotten', error));
     if (part !== undefined) return part;
     await new Promise((resolve) => setTimeout(resolve, lookMs));
   }

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../../clock/clock.ts';
 import { run } from '../../command/run.ts';
@@ -71,6 +71,14 @@ export async function forgetCluster(options: HaOptions): Promise<void> {
   await bars.restore();
   for (const host of [...bars.inForce().keys()]) await bars.unbar(host);
   await rm(join(options.stateDirectory, 'ha'), { recursive: true, force: true });
+}
+
+/** The same for a host that belongs to no cluster; nothing happens while it belongs to one. */
+export async function forgetWhatIsLeft(options: HaOptions): Promise<void> {
+  const membership = await readIfThere(join(options.stateDirectory, 'identity', 'membership.json'));
+  if (membership !== undefined) return;
+  const left = await readdir(join(options.stateDirectory, 'ha')).catch(() => []);
+  if (left.length > 0) await forgetCluster(options);
 }
 
 /** Puts the parts of the agent together; decides nothing itself. */
