@@ -1,7 +1,7 @@
 /**
  * Runs the tests: `node test/run.ts MODE [FILTER...]`. MODE is one of
- *   check  types, lint, format, svelte, unit tests         (no root, no tools beyond Node, under 3 minutes)
- *   unit   unit tests alone: `*.test.ts`
+ *   check  types, lint, format, svelte, unit tests but the long ones   (no root, no tools beyond Node, under 3 minutes)
+ *   unit   unit tests alone: `*.test.ts`, and the long ones, `*.long.test.ts`
  *   real   tests against real tools on this machine: `*.real.test.ts` (root; installs Debian packages)
  *   lab    tests against a running lab: `*.lab.test.ts` (needs `npm run up`)
  *   all    everything, with a lab of its own
@@ -17,15 +17,17 @@ import { addUp, failures, runFiles, type Tally } from './runner/uvu.ts';
 const [mode = 'check', ...filters] = process.argv.slice(2);
 const bin = (name: string) => `node_modules/.bin/${name}`;
 
-const checks = async (): Promise<Tally> =>
+const inspect = async (): Promise<Tally> =>
   addUp([
     await runCommand('types', [bin('tsc'), '--noEmit', '-p', 'tsconfig.json']),
     await runCommand('lint and format', [bin('biome'), 'check', '--error-on-warnings', '.']),
     await runCommand('svelte', [bin('svelte-check'), '--tsconfig', 'ui/tsconfig.json', '--fail-on-warnings']),
-    await unit(),
   ]);
 
-const unit = () => runFiles(testFiles('unit', filters), { concurrency: 2, deadlineMs: 120_000 });
+const inParallel = { concurrency: 2, deadlineMs: 120_000 };
+const checks = () => runFiles(testFiles('unit', filters), { ...inParallel, first: inspect });
+const long = () => runFiles(testFiles('long', filters), inParallel);
+const unit = () => runFiles([...testFiles('unit', filters), ...testFiles('long', filters)], inParallel);
 const real = async () => {
   const packages = await runCommand('packages', ['sh', 'test/setup/packages.sh']);
   if (packages.failed > 0) return packages;
@@ -38,7 +40,7 @@ const lab = () => runFiles(testFiles('lab', filters), { concurrency: 1, deadline
 
 /** A lab that is already up is used and stays up; one that was started for the tests goes with them. */
 async function all(): Promise<Tally> {
-  const before = addUp([await checks(), await real()]);
+  const before = addUp([await checks(), await long(), await real()]);
   const wasUp = existsSync('.lab/cluster.json');
   const up = await runCommand('lab up', [process.execPath, 'test/lab/up.ts'], { deadlineMs: 40 * 60_000 });
   const inLab = up.failed === 0 ? await lab() : { passed: 0, failed: testFiles('lab', filters).length };

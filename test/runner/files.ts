@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
 
-export type TestKind = 'unit' | 'real' | 'lab';
+/** `long` are unit tests that take too long to be run at each change. */
+export type TestKind = 'unit' | 'long' | 'real' | 'lab';
 
 export function kindOf(path: string): TestKind | undefined {
   if (path.endsWith('.lab.test.ts')) return 'lab';
   if (path.endsWith('.real.test.ts')) return 'real';
+  if (path.endsWith('.long.test.ts')) return 'long';
   if (path.endsWith('.test.ts')) return 'unit';
   return undefined;
 }

@@ -69,14 +69,18 @@ async function runFile(path: string, deadlineMs: number): Promise<Tally> {
   return verdict;
 }
 
-/** Runs test files, each in its own process, `concurrency` at a time. */
+/**
+ * Runs test files, each in its own process, `concurrency` at a time; one of these lanes begins with `first`, so that no
+ * core is idle while checks run that use only one.
+ */
 export async function runFiles(
   paths: readonly string[],
-  options: { concurrency: number; deadlineMs: number },
+  options: { concurrency: number; deadlineMs: number; first?: () => Promise<Tally> },
 ): Promise<Tally> {
   const waiting = [...paths];
   const results: Tally[] = [];
-  const worker = async () => {
+  const worker = async (_: unknown, lane: number) => {
+    if (lane === 0 && options.first !== undefined) results.push(await options.first());
     for (let path = waiting.shift(); path !== undefined; path = waiting.shift())
       results.push(await runFile(path, options.deadlineMs));
   };
