@@ -82,12 +82,18 @@ export function makeFollow(env: FollowEnv): Follow {
     });
 
   /** A domain whose record was lost, that arrived, or that HA started, says itself what it is. */
-  const adopt = async (client: ResyncClient, ref: DomainRef): Promise<Entry | undefined> => {
+  const adopt = async (
+    client: ResyncClient,
+    ref: DomainRef,
+    /** when it is known already; a resync tells it of all domains together */
+    sight?: Sight,
+  ): Promise<Entry | undefined> => {
     const metadata = await metadataOf(client, ref);
     if (metadata === undefined || metadata.spec.id !== ref.uuid) return undefined;
     const { epoch, ...rest } = metadata;
     const last = { state: 'alive', bootId: book.bootId } as const;
-    const entry = book.find(ref.uuid) ?? book.add({ ...rest, power: 'running', last });
+    const entry =
+      book.find(ref.uuid) ?? book.add({ ...rest, power: 'running', last }, sight && { sight, ref });
     await book.save(entry);
     if (epoch === undefined)
       env.notice(
@@ -102,9 +108,7 @@ export function makeFollow(env: FollowEnv): Follow {
   const startedElsewhere = async (ref: DomainRef): Promise<void> => {
     const known = book.find(ref.uuid);
     if (known === undefined) {
-      const entry = await adopt(libvirt, ref);
-      if (entry === undefined) stranger(ref);
-      else if (entry.sight === undefined) hear(entry, { state: 'running', reason: 'booted' }, ref);
+      if ((await adopt(libvirt, ref, { state: 'running', reason: 'booted' })) === undefined) stranger(ref);
       return;
     }
     if (known.doing.kind !== 'nothing') return;

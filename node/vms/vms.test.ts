@@ -196,6 +196,7 @@ test('a VM that HA starts here is known at once, without a word of wonder, and a
   const room = await roomOf();
   room.world.start(startedByHa(3, 1));
   await eventually('it is known', () => room.vms.list()[0]?.state === 'running');
+  assert.is(room.told(id), 'running');
   assert.is(room.vms.get(id).generation, 3);
   await room.vms.act(id, 'stop');
   await until(room, 'off');
