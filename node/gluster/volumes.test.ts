@@ -32,7 +32,10 @@ function world(faults: Record<string, string[]> = {}) {
     if (verb === 'create')
       volume = { bricks: words.slice(5).filter((word) => word !== 'force'), started: false, options: {} };
     if (volume === undefined) return missing;
-    if (verb === 'start') volume.started = true;
+    if (verb === 'start') {
+      if (volume.started) return no(30800, 'Volume data already started');
+      volume.started = true;
+    }
     if (verb === 'stop') {
       if (!volume.started) return no(30800, 'Volume data is not in the started state');
       volume.started = false;
@@ -108,6 +111,13 @@ test('a brick that belongs to another volume is told as such, and nothing is for
 test('one who was overtaken by another host goes on', async () => {
   const { ensure } = world({ info: [missing], create: [no(0, 'Volume data already exists')] });
   assert.is(await codeOf(ensure()), 'volume.different');
+});
+
+test('two who make it at once are both content; a start that Gluster really refuses is told', async () => {
+  const { ensure } = world();
+  await Promise.all([ensure(), ensure(), ensure()]);
+  const down = world({ start: [no(30800, 'Brick not found')] });
+  assert.is(await codeOf(down.ensure()), 'gluster.refused');
 });
 
 test('two who delete it at once are both content; what Gluster really refuses is told', async () => {

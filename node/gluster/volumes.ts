@@ -106,8 +106,17 @@ export async function ensureVolume(
     env.log.info('volume options set', { name, options: missing.map(([option]) => option) });
   }
   if (!there.started) {
+    await startVolume(env, name);
+  }
+}
+
+async function startVolume(env: VolumesEnv, name: string): Promise<void> {
+  try {
     await env.cli.command(['volume', 'start', name]);
     env.log.info('volume created -> started', { name });
+  } catch (error) {
+    // One who was asked before, and whose asker is gone, may still have been at work.
+    if (!/already started/.test(refusalOf(error) ?? '')) throw error;
   }
 }
 
