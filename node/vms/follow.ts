@@ -1,4 +1,5 @@
 import type { Clock } from '../clock/clock.ts';
+import { AppError } from '../contract/error.ts';
 import type { VmId } from '../contract/ids.ts';
 import type { VmStatistics } from '../contract/vms.ts';
 import type { DomainStats, LibvirtClient } from '../libvirt/client.ts';
@@ -77,6 +78,8 @@ export function makeFollow(env: FollowEnv): Follow {
 
   const metadataOf = (client: ResyncClient, ref: DomainRef): Promise<VmMetadata | undefined> =>
     env.metadataOf(client, ref).catch((error) => {
+      // It says nothing of us: it is none of ours, and its finder tells so.
+      if (error instanceof AppError && error.code === 'libvirt.no-metadata') return undefined;
       log.error('a domain does not say what it is', error, { domain: ref.uuid });
       return undefined;
     });

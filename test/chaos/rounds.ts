@@ -29,6 +29,8 @@ export type ChaosOptions = {
 
 const calmMs = 300_000;
 const engineMs = 180_000;
+/** Longer than a lease and than the looks at volumes are apart. */
+const noticeMs = 12_000;
 const seconds = (ms: number) => (ms / 1000).toFixed(1);
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -92,7 +94,9 @@ export async function runChaos(options: ChaosOptions): Promise<Round[]> {
 
   async function check(round: Round): Promise<void> {
     try {
-      round.calmMs = await untilCalm(lab, calmMs);
+      // What a cluster has not noticed yet looks like calm.
+      await pause(noticeMs);
+      round.calmMs = noticeMs + (await untilCalm(lab, calmMs));
       const began = performance.now();
       await waitForEngine(options.engine, engineMs);
       round.engineMs = performance.now() - began;
