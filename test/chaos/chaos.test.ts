@@ -25,7 +25,7 @@ test('all faults happen, to all hosts, and none lasts longer than it may', () =>
 });
 
 test('a record that is gone or of another boot is lost; one that the ring has written over is not', () => {
-  const record = (number: number, boot = 'a') => ({ number, boot });
+  const record = (number: number, boot = 'a') => ({ number, boot, upSeconds: number });
   const before = [record(1), record(2), record(3)];
   assert.equal(lostOf(before, [record(2), record(3), record(4)]), []);
   assert.equal(lostOf(before, [record(1), record(2), record(4)]), ['record 3 was on the disk and is lost']);

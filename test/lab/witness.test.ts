@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { suite } from '../support/suite.ts';
-import { faultsOf, readRecords } from './witness.ts';
+import { faultsOf, longestStallMs, readRecords } from './witness.ts';
 
 const test = suite('the witness on a disk');
 const line = (number: number, boot: string) =>
@@ -24,6 +24,13 @@ test('a boot that writes after another one has begun is two machines on one disk
 test('a record that is missing, or is there twice, is told', () => {
   assert.is(faults([1, 'a'], [3, 'a']).length, 1);
   assert.is(faults([1, 'a'], [1, 'b'], [2, 'b']).length, 1);
+});
+
+test('the longest stall is what one round took more than a usual one; another boot has none', () => {
+  const records = [1, 2.1, 3.2, 7.3, 8.4].map((upSeconds, at) => ({ number: at + 1, boot: 'a', upSeconds }));
+  assert.is(longestStallMs(records, 1), 3_000);
+  assert.is(longestStallMs(records, 4), 0);
+  assert.is(longestStallMs([...records, { number: 6, boot: 'b', upSeconds: 1 }], 1), undefined);
 });
 
 test.run();
