@@ -72,13 +72,16 @@ function saysOf(health: FenceHealth | undefined, nameOf: (id: HostId) => string)
 export function proofsSay(proofs: {
   storage: boolean;
   watchdog: boolean;
-  devices: readonly Pick<FenceDeviceSight, 'state'>[];
+  devices: readonly Pick<FenceDeviceSight, 'state' | 'order'>[];
 }): string {
   const failing = proofs.devices.filter(({ state }) => state === 'failed').length;
   const devices = proofs.devices.length;
+  // Those of one order must all say off: one that is silent spoils the others.
+  const orders = new Set(proofs.devices.map(({ order }) => order));
+  for (const { order, state } of proofs.devices) if (state === 'failed') orders.delete(order);
   const ways = [
     ...(proofs.storage ? ['the others keep it off the storage'] : []),
-    ...(devices > failing
+    ...(orders.size > 0
       ? [devices > 1 ? 'fence devices switch it off' : 'its fence device switches it off']
       : []),
     ...(proofs.watchdog ? ['its watchdog resets it'] : []),
@@ -89,7 +92,7 @@ export function proofsSay(proofs: {
       : [
           failing === 1 && devices === 1
             ? 'Its fence device does not answer.'
-            : `${failing} of its ${devices} fence devices do not answer.`,
+            : `${failing} of its ${devices} fence devices ${failing === 1 ? 'does' : 'do'} not answer.`,
         ];
   if (ways.length === 0)
     return [

@@ -160,6 +160,17 @@ test('which proofs remain is said in plain sentences, and what it costs that one
   const failed = { ...device(h1), ...heard('failed') };
   assert.match(says(failed) ?? '', 'keep it off the storage. Its fence device does not answer. It has no');
   assert.match(says(failed, single) ?? '', 'nothing proves by itself');
+  const second = fenceKeys.device('20000000-0000-4000-8000-000000000002');
+  const more = (order: number) => ({
+    ...failed,
+    [second]: { ...Object.values(device(h1))[0], id: second.slice(-36), order },
+  });
+  assert.match(
+    says(more(0)) ?? '',
+    /off the storage\. 1 of its 2 fence devices does not answer\./,
+    'both must say off',
+  );
+  assert.match(says(more(1)) ?? '', 'or fence devices switch it off.');
 });
 
 test('what was heard of a device before it was changed says nothing', () => {

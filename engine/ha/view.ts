@@ -107,7 +107,7 @@ export function readRecord(key: string, text: string): HaRecord | undefined {
     const issue = parsed.error.issues[0];
     return {
       kind: 'unreadable',
-      reason: `${issue?.path.join('.') || 'the value'}: ${issue?.message ?? 'invalid'}`,
+      reason: `${issue?.path.join('.') || 'the value'}: ${issue?.message ?? 'invalid'}.`,
     };
   }
   // The schema of a kind makes the value of that kind; the table above is where the two meet.

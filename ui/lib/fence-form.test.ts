@@ -39,7 +39,10 @@ test('only what differs from the agent’s defaults is sent, secrets apart from 
   const typed = { ip: ' 10.0.0.5 ', username: 'admin', password: ' with space ' };
   assert.equal(read('fence_ipmilan', typed), {
     ok: true,
-    request: { options: { ip: '10.0.0.5', username: 'admin' }, secrets: { password: ' with space ' } },
+    request: {
+      options: { ip: '10.0.0.5', username: 'admin', lanplus: '1' },
+      secrets: { password: ' with space ' },
+    },
   });
   assert.is(startValues(kind('fence_ilo4'))['lanplus'], '1');
   const off = read('fence_ilo4', { ip: '10.0.0.5', lanplus: '0' });

@@ -62,12 +62,16 @@ function spoken(label: string, shortdesc: string): string | undefined {
     : plain;
 }
 
+/** What every device of the last twenty years speaks, though the agent's own default is older. */
+const onAtFirst = new Set(['lanplus']);
+
 /** What the form begins with: what is kept of the device, else the agent's own default. */
 export function startValues(kind: FenceKind, device?: FenceDeviceSight): FenceValues {
   return Object.fromEntries(
     kind.parameters.map(({ name, type, default: byDefault }) => [
       name,
-      device?.options[name] ?? (type === 'secret' ? '' : type === 'boolean' ? (byDefault ?? '0') : ''),
+      device?.options[name] ??
+        (type !== 'boolean' ? '' : device === undefined && onAtFirst.has(name) ? '1' : (byDefault ?? '0')),
     ]),
   );
 }
