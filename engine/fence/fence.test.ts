@@ -226,6 +226,24 @@ test('a host that was reinstalled has another key: its copy is sealed anew, as i
   assert.ok(record(device.id).generation > before.generation, 'the device is asked anew');
 });
 
+test('a device whose sealed password is damaged does not keep others from spreading', async () => {
+  const [damaged, sound] = [await add(), await add({ options: { ip: '10.77.9.13' } }, 1)];
+  const without = (id: string, damage: boolean) => {
+    const before = record(id);
+    const copies = Object.entries(before.secrets.copies)
+      .filter(([host3]) => host3 !== host(3).id)
+      .map(([id, copy]) => [id, damage ? { ...copy, sealed: copy.ephemeral } : copy]);
+    const secrets = { ...before.secrets, copies: Object.fromEntries(copies) };
+    engine.world.etcd.set(fenceKeys.device(id), JSON.stringify({ ...before, secrets }));
+  };
+  without(damaged.id, true);
+  without(sound.id, false);
+  engine = await engine.restart();
+  await eventually('its copy', async () => typeof (await opened(sound.id, 3)) === 'object');
+  assert.is(await opened(damaged.id, 3), 'fence.needs-sealing');
+  assert.is(await opened(damaged.id, 1), 'fence.secrets-damaged');
+});
+
 test('when nobody has the password, it has to be typed again', async () => {
   const device = await add();
   const before = record(device.id);

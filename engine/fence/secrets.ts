@@ -109,8 +109,19 @@ export class FenceSecrets {
     if (devices.length === 0) return 'no device has secrets';
     const recipients = await this.#recipients(AbortSignal.any([signal, AbortSignal.timeout(askMs)]));
     let written = 0;
-    for (const device of devices) if (await this.#spreadOne(device, recipients, signal)) written += 1;
-    return `${devices.length} devices looked at, ${written} sealed anew`;
+    let failed = 0;
+    for (const device of devices)
+      try {
+        if (await this.#spreadOne(device, recipients, signal)) written += 1;
+      } catch (thrown) {
+        signal.throwIfAborted();
+        // The others go on; that hosts lack this one's password is shown with the device.
+        failed += 1;
+        this.#env.log.error('secrets of a fence device could not be sealed anew', thrown, {
+          device: device.value.id,
+        });
+      }
+    return `${devices.length} devices looked at, ${written} sealed anew, ${failed} failed`;
   }
 
   async #spreadOne(

@@ -58,7 +58,8 @@ export const haHostLook = {
 export const fenceLook = {
   unknown: { tone: 'idle', label: 'Not asked yet' },
   on: { tone: 'ok', label: 'Answers' },
-  off: { tone: 'ok', label: 'Answers: off' },
+  // of a host that runs it is another machine’s power
+  off: { tone: 'warning', label: 'Says: off' },
   failed: { tone: 'warning', label: 'Does not answer' },
 } as const satisfies Record<FenceDeviceState, Look>;
 
