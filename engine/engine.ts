@@ -15,6 +15,8 @@ import type { Database } from './db/database.ts';
 import { recordEvent } from './events/events.ts';
 import { eventRoutes } from './events/routes.ts';
 import type { EventSubject, NewEvent } from './events/store.ts';
+import { fenceRoutes } from './fence/routes.ts';
+import { FenceSecrets } from './fence/secrets.ts';
 import { HaMirror } from './ha/mirror.ts';
 import { haRoutes } from './ha/routes.ts';
 import { TimelineEvents } from './ha/timeline.ts';
@@ -117,7 +119,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       touched,
       record,
       ask: () => {
-        for (const name of ['images', 'etcd', 'cluster-document']) loops.wake(name);
+        for (const name of ['images', 'etcd', 'cluster-document', 'fence-secrets']) loops.wake(name);
       },
     }),
   });
@@ -149,6 +151,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       notes: () => void timeline.take(mirror.view()),
     }),
   });
+  const fenceSecrets = new FenceSecrets({
+    hosts,
+    store: options.store,
+    view: mirror.view,
+    isCurrent: () => mirror.state().current,
+    log,
+  });
   const vmsEnv: VmsEnv = {
     ha: { store: options.store, mirror },
     catalog,
@@ -172,6 +181,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     facts,
     hub,
     mirror,
+    recipientKeys: fenceSecrets.keys,
     jobOn: (lock) => jobs.activeOn(lock),
     strays: reconciler.strays,
     twice: reconciler.twice,
@@ -211,6 +221,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       sleep,
       changed(job, locks) {
         hub.publish(`job:${job.id}`, () => ({ kind: 'job', job }));
+        if (job.kind === 'host.add' && job.endedAt !== undefined) loops.wake('fence-secrets');
         for (const entry of hosts.all()) if (locks.includes(`host:${entry.record.id}`)) world.tellHost(entry);
         for (const lock of locks) {
           const vm = catalog.byKey(lock);
@@ -259,6 +270,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       ...sessionRoutes(sessions),
       ...hostRoutes({ hosts, jobs }),
       ...haRoutes({ store: options.store, mirror, hosts, state: world.ha, subjectOf, record }),
+      ...fenceRoutes({ store: options.store, hosts, secrets: fenceSecrets, view: mirror.view, record }),
       ...vmRoutes({
         ha: vmsEnv.ha,
         touched,
@@ -304,7 +316,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     ),
   );
   started = true;
-  for (const loop of engineLoops({ db, facts, hosts, images, reconciler, world, now })) loops.start(loop);
+  for (const loop of engineLoops({ db, facts, fenceSecrets, hosts, images, reconciler, world, now }))
+    loops.start(loop);
   log.info('the engine is ready', { cluster: cluster.name, vms: catalog.size(), hosts: hosts.all().length });
 
   return {

@@ -65,7 +65,7 @@ const ask = async (
   { method, path }: Pick<EngineRoute, 'method' | 'path'>,
   options: { headers?: Record<string, string>; body?: string; id?: string; query?: string } = {},
 ) => {
-  const url = `https://engine${path.replaceAll('{id}', options.id ?? someId)}${options.query ?? ''}`;
+  const url = `https://engine${path.replaceAll(/\{\w+\}/g, options.id ?? someId)}${options.query ?? ''}`;
   const init: RequestInit = { method, headers: { host: 'engine', ...options.headers } };
   if (options.body !== undefined && method !== 'GET') init.body = options.body;
   const answer = await app.fetch(new Request(url, init), { address: '10.0.0.1' });

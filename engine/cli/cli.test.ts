@@ -40,6 +40,7 @@ const run = async (
     ask: async () => 'yes',
     variable: (name) => (name === 'TREFOIL_PASSWORD' ? password : undefined),
     readFile: async () => 'content',
+    readInput: async () => '',
     load: async () => saved,
     save: async (session) => {
       saved = session;
@@ -109,6 +110,30 @@ test('jobs, events, hosts, volumes and the overview can be read; --json is JSON'
   assert.match((await run('volumes')).out, 'replica-3');
   assert.match((await run('status')).out, 'Can a host be lost?');
   assert.ok(Array.isArray(JSON.parse((await run('hosts list --json')).out)));
+});
+
+test('fence devices: kinds, a new one with its password from the standard input, a test, and away again', async () => {
+  assert.match((await run('fence agents')).out, /fence_ipmilan +IPMI \(most servers\)/);
+  assert.match((await run('fence agents apc')).out, /plug +string +yes/);
+  const line = '--agent ipmilan --set ip=10.77.9.11 --set username=admin';
+  const wrong = await run(`fence test host1 ${line}`, { readInput: async () => 'wrong\n' });
+  assert.equal([wrong.code, wrong.err], [1, 'The test failed.']);
+  assert.match(wrong.out, 'The device refused the user or the password.');
+  assert.match((await run('fence list')).out, /^HOST[^\n]*$/, 'a test keeps nothing');
+  const added = await run(`fence add host1 ${line}`, { readInput: async () => 'opensesame\n' });
+  assert.is(added.code, 0, added.err);
+  assert.match(added.out, 'Status now says: on. All 2 hosts that would use it reach it.');
+  const list = await eventually('it to be listed', async () => {
+    const { out } = await run('fence list host1');
+    return out.includes('10.77.9.11') && out;
+  });
+  assert.match(list, /host1 +0 +fence_ipmilan +10\.77\.9\.11/);
+  assert.not.match(list, 'opensesame');
+  assert.is((await run('fence test host1')).code, 0);
+  const id = /[0-9a-f-]{36}/.exec(added.out)?.[0] ?? '';
+  assert.is((await run(`fence delete host1 ${id}`)).code, 0);
+  assert.is((await run('fence test host1')).code, 2);
+  assert.is((await run('fence add host1 --set ip')).code, 2);
 });
 
 test('HA: its state, its timeline, a VM’s policy, and a host that is confirmed off', async () => {

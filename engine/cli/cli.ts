@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { AppError, asAppError } from '../../node/contract/error.ts';
 import { makeEngineClient, makeFetchSend } from '../contract/client.ts';
 import { commands as commonCommands } from './commands.ts';
+import { fenceCommands } from './commands-fence.ts';
 import { haCommands } from './commands-ha.ts';
 import { vmCommands } from './commands-vms.ts';
 import type { CliEnv, Command, Context } from './env.ts';
@@ -12,7 +13,12 @@ import { login } from './login.ts';
  * `trefoil COMMAND [ARGUMENTS] [OPTIONS]`. Speaks the public API and nothing else; but for `trefoil host status`, which
  * asks the agent of the host that it runs on, also when the engine is down. Exit codes: 0 done, 1 refused, 2 wrong usage.
  */
-const commands: Record<string, Command> = { ...commonCommands, ...vmCommands, ...haCommands };
+const commands: Record<string, Command> = {
+  ...commonCommands,
+  ...vmCommands,
+  ...haCommands,
+  ...fenceCommands,
+};
 
 const optionTable = {
   json: { type: 'boolean' },
@@ -32,6 +38,11 @@ const optionTable = {
   'user-data': { type: 'string' },
   off: { type: 'boolean' },
   active: { type: 'boolean' },
+  agent: { type: 'string' },
+  device: { type: 'string' },
+  set: { type: 'string', multiple: true },
+  secret: { type: 'string', multiple: true },
+  order: { type: 'string' },
   follow: { type: 'boolean', short: 'f' },
 } as const;
 

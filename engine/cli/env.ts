@@ -18,6 +18,8 @@ export type CliEnv = {
   ask(question: string, options?: { secret?: boolean }): Promise<string>;
   variable(name: string): string | undefined;
   readFile(path: string): Promise<string>;
+  /** all of the standard input, when it is no terminal */
+  readInput(): Promise<string>;
   load(): Promise<SavedSession | undefined>;
   save(session: SavedSession | undefined): Promise<void>;
   /** requests with the given trust; streams too */
@@ -37,7 +39,7 @@ export type Context = {
   json: boolean;
   wait: boolean;
   args: string[];
-  options: Record<string, string | boolean | undefined>;
+  options: Record<string, string | boolean | string[] | undefined>;
 };
 export type Command = {
   /** `vms start NAME` */

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { argv, exit, stdin, stdout } from 'node:process';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type PeerCertificate, TLSSocket } from 'node:tls';
 import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
@@ -154,6 +155,7 @@ const env: CliEnv = {
   ask,
   variable: (name) => process.env[name],
   readFile: (path) => readFile(path, 'utf8'),
+  readInput: () => text(stdin),
   async load() {
     const text = await readFile(sessionFile(), 'utf8').catch(() => undefined);
     return text === undefined ? undefined : savedSchema.parse(JSON.parse(text));

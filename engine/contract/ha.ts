@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { hostIdSchema, nameSchema, vmIdSchema } from '../../node/contract/ids.ts';
 import { timestampSchema } from './common.ts';
+import { fenceDeviceSightSchema } from './fence.ts';
 
 /** Of a VM: whether HA keeps it running, and which VMs come first when not all find room. */
 export const haPrioritySchema = z.enum(['low', 'normal', 'high']);
@@ -29,6 +30,9 @@ export const haHostSchema = z.object({
   leads: z.boolean(),
   /** what could prove that it writes nothing any more, should it be lost; a person always can */
   proofs: z.object({ storage: z.boolean(), device: z.boolean(), watchdog: z.boolean() }),
+  /** the same in plain sentences, with what it costs that one is missing */
+  proofsSay: z.string(),
+  fenceDevices: z.array(fenceDeviceSightSchema),
   /** it is waited for a proof, and a person may give it: POST /api/v1/ha/hosts/{id}/confirm-off */
   canConfirmOff: z.boolean(),
 });
@@ -69,7 +73,7 @@ export const haStateSchema = z
     vms: z.array(haVmSightSchema),
     admission: haAdmissionSchema,
     /** records that could not be read, by their keys; what they speak of is left as it is */
-    unreadable: z.array(z.object({ key: z.string(), reason: z.string() })),
+    unreadable: z.array(z.object({ key: z.string(), reason: z.string(), remedy: z.string() })),
   })
   .meta({ id: 'Ha' });
 

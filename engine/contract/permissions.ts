@@ -12,6 +12,7 @@ export const permissionSchema = z.enum([
   'hosts.add',
   'ha.read',
   'ha.confirm',
+  'fence.change',
   'vms.read',
   'vms.create',
   'vms.change',

@@ -1,8 +1,17 @@
 import { z } from 'zod';
+import { fenceDeviceIdSchema } from '../../node/contract/fence.ts';
 import { hostIdSchema, imageIdSchema, vmIdSchema } from '../../node/contract/ids.ts';
 import { acceptedSchema, jobIdSchema, pageOf, pageQuerySchema } from './common.ts';
 import { engineStatusSchema } from './engine.ts';
 import { eventSchema } from './events.ts';
+import {
+  fenceDeviceCreateSchema,
+  fenceDeviceSightSchema,
+  fenceDeviceTestedSchema,
+  fenceDeviceTestSchema,
+  fenceDeviceUpdateSchema,
+  fenceKindSchema,
+} from './fence.ts';
 import { haConfirmOffSchema, haHostSchema, haNoteSightSchema, haStateSchema } from './ha.ts';
 import { healthSchema, overviewSchema } from './health.ts';
 import { discoveredHostSchema, hostAddSchema, hostSchema } from './hosts.ts';
@@ -53,6 +62,7 @@ export type EngineRoute = {
 
 const vm = z.object({ id: vmIdSchema });
 const host = z.object({ id: hostIdSchema });
+const fenceDevice = z.object({ id: hostIdSchema, device: fenceDeviceIdSchema });
 const image = z.object({ id: imageIdSchema });
 const job = z.object({ id: jobIdSchema });
 
@@ -212,6 +222,68 @@ export const engineRoutes = {
     body: haConfirmOffSchema,
     status: 200,
     reply: haHostSchema,
+  },
+
+  listFenceKinds: {
+    method: 'GET',
+    path: '/api/v1/fence/agents',
+    tag: 'ha',
+    summary: 'Kinds of fence devices, each with the form that it asks to be filled in.',
+    access: 'hosts.read',
+    status: 200,
+    reply: z.object({ items: z.array(fenceKindSchema) }),
+  },
+  listFenceDevices: {
+    method: 'GET',
+    path: '/api/v1/hosts/{id}/fence-devices',
+    tag: 'ha',
+    summary: 'What can switch off this host from outside, and whether it answers.',
+    access: 'hosts.read',
+    params: host,
+    status: 200,
+    reply: z.object({ items: z.array(fenceDeviceSightSchema) }),
+  },
+  createFenceDevice: {
+    method: 'POST',
+    path: '/api/v1/hosts/{id}/fence-devices',
+    tag: 'ha',
+    summary: 'Add a fence device. Its secrets are sealed for each host and never given back.',
+    access: 'fence.change',
+    params: host,
+    body: fenceDeviceCreateSchema,
+    status: 201,
+    reply: fenceDeviceSightSchema,
+  },
+  testFenceDevice: {
+    method: 'POST',
+    path: '/api/v1/hosts/{id}/fence-devices/test',
+    tag: 'ha',
+    summary: 'Ask a device for its status, also before it is saved, from each host that would use it.',
+    access: 'fence.change',
+    params: host,
+    body: fenceDeviceTestSchema,
+    status: 200,
+    reply: fenceDeviceTestedSchema,
+  },
+  updateFenceDevice: {
+    method: 'PUT',
+    path: '/api/v1/hosts/{id}/fence-devices/{device}',
+    tag: 'ha',
+    summary: 'Change a fence device; secrets that are left out stay as they are.',
+    access: 'fence.change',
+    params: fenceDevice,
+    body: fenceDeviceUpdateSchema,
+    status: 200,
+    reply: fenceDeviceSightSchema,
+  },
+  deleteFenceDevice: {
+    method: 'DELETE',
+    path: '/api/v1/hosts/{id}/fence-devices/{device}',
+    tag: 'ha',
+    summary: 'Forget a fence device and its secrets.',
+    access: 'fence.change',
+    params: fenceDevice,
+    status: 204,
   },
 
   listVms: {
@@ -411,4 +483,4 @@ export const consolePath = '/api/v1/console';
 /** With the cookie, each change must carry the session's `csrfToken` in this header. */
 export const csrfHeader = 'x-trefoil-csrf';
 /** Names of additions to the API after its first version; see GET /api/v1/engine. */
-export const apiExtensions: readonly string[] = ['ha'];
+export const apiExtensions: readonly string[] = ['ha', 'fence-devices'];

@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
+import { fenceKeys } from '../../node/contract/fence.ts';
 import { haKeys } from '../../node/contract/ha.ts';
-import { hostIdSchema } from '../../node/contract/ids.ts';
+import { type HostId, hostIdSchema } from '../../node/contract/ids.ts';
 import { suite } from '../../test/support/suite.ts';
 import type { Volume } from '../contract/storage.ts';
 import { isHaByDefault, whyNoHa } from './policy.ts';
@@ -39,6 +40,29 @@ const report = (host: string, parts: object = {}) => ({
   vms: [],
   freeMemoryMiB: 4000,
   ...parts,
+});
+const deviceId = '20000000-0000-4000-8000-000000000001';
+const device = (host: string, parts: object = {}) => ({
+  [fenceKeys.device(deviceId)]: {
+    id: deviceId,
+    host,
+    agent: 'fence_ipmilan',
+    options: { ip: '10.0.0.5' },
+    secrets: { names: [], copies: {} },
+    order: 0,
+    generation: 1,
+    ...parts,
+  },
+});
+const heard = (state: 'on' | 'failed', generation = 1) => ({
+  [fenceKeys.health(deviceId)]: {
+    device: deviceId,
+    generation,
+    by: h2,
+    at: '2026-01-01T00:00:00Z',
+    state,
+    says: 'Nothing answers.',
+  },
 });
 const leader = { [haKeys.leader]: { host: h2, instance: 'i' } };
 const reports = Object.fromEntries(ids.map((id) => [haKeys.report(id), report(id)]));
@@ -110,9 +134,65 @@ test('proofs that are there: storage by its layout, watchdog and device by their
   const more = {
     ...reports,
     [haKeys.watchdog(h1)]: { host: h1, instance: 'i', timeoutMs: 20_000 },
-    [`${haKeys.prefix}fence-devices/bmc1`]: { host: h1, agent: 'fence_ipmilan' },
+    ...device(h1),
   };
   assert.equal(first(more)?.proofs, { storage: true, device: true, watchdog: true });
+});
+
+test('which proofs remain is said in plain sentences, and what it costs that one is missing', () => {
+  const says = (records: object, parts: Partial<HaFacts> = {}) =>
+    first({ ...reports, ...records }, parts)?.proofsSay;
+  const watchdog = { [haKeys.watchdog(h1)]: { host: h1, instance: 'i', timeoutMs: 20_000 } };
+  const single = { volumes: [volume('single', 'host1')] };
+  assert.is(
+    says({ ...watchdog, ...device(h1) }),
+    'Should it be lost, the others keep it off the storage, its fence device switches it off, or its watchdog resets it.',
+  );
+  assert.is(
+    says({}),
+    'Should it be lost, the others keep it off the storage. It has no watchdog: if that fails, its VMs stay down until a person confirms that it is off.',
+  );
+  assert.match(says(device(h1)) ?? '', 'It has no watchdog: if both fail');
+  assert.is(
+    says({}, single),
+    'Should it be lost, nothing proves by itself that it is off: its VMs stay down until a person confirms it. A watchdog or a fence device would.',
+  );
+  const failed = { ...device(h1), ...heard('failed') };
+  assert.match(says(failed) ?? '', 'keep it off the storage. Its fence device does not answer. It has no');
+  assert.match(says(failed, single) ?? '', 'nothing proves by itself');
+  const second = fenceKeys.device('20000000-0000-4000-8000-000000000002');
+  const more = (order: number) => ({
+    ...failed,
+    [second]: { ...Object.values(device(h1))[0], id: second.slice(-36), order },
+  });
+  assert.match(
+    says(more(0)) ?? '',
+    /off the storage\. 1 of its 2 fence devices does not answer\./,
+    'both must say off',
+  );
+  assert.match(says(more(1)) ?? '', 'or fence devices switch it off.');
+});
+
+test('what was heard of a device before it was changed says nothing', () => {
+  const sight = (generation: number) =>
+    first({ ...reports, ...device(h1), ...heard('on', generation) })?.fenceDevices[0];
+  assert.equal([sight(1)?.state, sight(1)?.says], ['on', 'It answers host2: the power is on.']);
+  assert.equal([sight(0)?.state, sight(0)?.since], ['unknown', undefined]);
+});
+
+test('hosts that lack a device’s password are named, but not the one that it powers', () => {
+  const copy = { key: 'a'.repeat(64), ephemeral: 'ZQ==', nonce: 'ZQ==', sealed: 'ZQ==' };
+  const secrets = { names: ['password'], copies: { [h2]: copy } };
+  const lacking = (keys: Array<[HostId, string]>) =>
+    first({ ...reports, ...device(h1, { secrets }) }, { recipientKeys: new Map(keys) })
+      ?.fenceDevices[0]?.lacking.map(({ name }) => name)
+      .join();
+  assert.is(lacking([]), 'host3');
+  assert.is(
+    lacking(ids.slice(1, 2).map((id) => [id, 'b'.repeat(64)])),
+    'host2,host3',
+    'it has another key now',
+  );
 });
 
 test('a VM, who has it and why; what the others have free is what admission counts', () => {

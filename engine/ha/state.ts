@@ -2,6 +2,7 @@ import type { HaAssignment } from '../../node/contract/ha.ts';
 import type { HostId, VmId } from '../../node/contract/ids.ts';
 import type { HaHostSight, HaHostState, HaState, HaVmSight } from '../contract/ha.ts';
 import type { Volume } from '../contract/storage.ts';
+import { devicesOf, fenceSightOf, proofsSay, type RecipientKeys } from '../fence/view.ts';
 import { admissionOf } from './admission.ts';
 import { type HaView, isThere } from './view.ts';
 
@@ -12,6 +13,8 @@ export type HaFacts = {
   /** members, by name; witnesses too */
   hosts: ReadonlyArray<{ id: HostId; name: string; runsVms: boolean; freeMiB: number | undefined }>;
   volumes: readonly Volume[];
+  /** what fence devices’ secrets must be sealed to */
+  recipientKeys?: RecipientKeys;
 };
 
 export function haStateOf(view: HaView, facts: HaFacts): HaState {
@@ -45,17 +48,23 @@ function armedOf(view: HaView, facts: HaFacts, leader: string | undefined): { ar
 
 function hostOf(view: HaView, facts: HaFacts, id: HostId, name: string): HaHostSight {
   const { state, why } = hostState(view, facts, id);
+  const fenceDevices = devicesOf(view.fenceDevices.values(), id).map(({ value }) =>
+    fenceSightOf(value, view.fenceHealth.get(value.id), facts.hosts, facts.recipientKeys ?? new Map()),
+  );
+  const proofs = {
+    storage: canBeKeptOff(view, facts, id, name),
+    device: view.devices.has(id),
+    watchdog: view.watchdogs.has(id),
+  };
   return {
     id,
     name,
     state,
     why,
     leads: view.leader?.host === id,
-    proofs: {
-      storage: canBeKeptOff(view, facts, id, name),
-      device: view.devices.has(id),
-      watchdog: view.watchdogs.has(id),
-    },
+    proofs,
+    proofsSay: proofsSay({ ...proofs, devices: fenceDevices }),
+    fenceDevices,
     canConfirmOff: facts.current && state === 'fencing',
   };
 }

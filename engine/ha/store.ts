@@ -21,7 +21,7 @@ type Found = ReadonlyMap<string, StoreEntry>;
 type Change = { guards: StoreGuard[]; writes: StoreWrite[] };
 
 /** Undefined from `decide`: nothing is to be changed. */
-async function change(
+export async function change(
   store: ClusterStore,
   keys: readonly string[],
   decide: (found: Found) => Change | undefined,
@@ -39,7 +39,7 @@ async function change(
   }
 }
 
-function recordAt<K extends HaRecord['kind']>(
+export function recordAt<K extends HaRecord['kind']>(
   found: Found,
   key: string,
   kind: K,
@@ -59,11 +59,11 @@ function recordAt<K extends HaRecord['kind']>(
   });
 }
 
-const guardOf = (key: string, kept: { revision: number } | undefined): StoreGuard => ({
+export const guardOf = (key: string, kept: { revision: number } | undefined): StoreGuard => ({
   key,
   revision: kept?.revision ?? 0,
 });
-const put = (key: string, value: object): StoreWrite => ({ key, value: JSON.stringify(value) });
+export const put = (key: string, value: object): StoreWrite => ({ key, value: JSON.stringify(value) });
 export const sameJson = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 /** As it is now, not as it was told of. */

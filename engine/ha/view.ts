@@ -1,4 +1,11 @@
-import { z } from 'zod';
+import type { z } from 'zod';
+import {
+  type FenceDevice,
+  type FenceHealth,
+  fenceDeviceSchema,
+  fenceHealthSchema,
+  fenceKeys,
+} from '../../node/contract/fence.ts';
 import {
   type HaAssignment,
   type HaFence,
@@ -21,7 +28,8 @@ import {
   haVmSchema,
   haWatchdogSchema,
 } from '../../node/contract/ha.ts';
-import { type HostId, hostIdSchema, type VmId } from '../../node/contract/ids.ts';
+import type { HostId, VmId } from '../../node/contract/ids.ts';
+import { remedyOf } from './unreadable.ts';
 
 export type Kept<T> = { value: T; revision: number };
 
@@ -37,13 +45,13 @@ export type HaView = {
   proofs: readonly HaProof[];
   /** hosts that a fence device can switch off */
   devices: ReadonlySet<HostId>;
+  fenceDevices: ReadonlyMap<string, Kept<FenceDevice>>;
+  /** by device: what it answered last */
+  fenceHealth: ReadonlyMap<string, FenceHealth>;
   /** oldest first, with their keys */
   notes: ReadonlyArray<{ key: string; note: HaNote }>;
-  unreadable: ReadonlyArray<{ key: string; reason: string }>;
+  unreadable: ReadonlyArray<{ key: string; reason: string; remedy: string }>;
 };
-
-/** Of a fence device it counts here that there is one. */
-const deviceSchema = z.object({ host: hostIdSchema });
 
 /** What one key holds; parsed once, when it came. */
 export type HaRecord =
@@ -57,8 +65,9 @@ export type HaRecord =
   | { kind: 'proof'; value: HaProof }
   | { kind: 'returned'; value: z.infer<typeof haReturnSchema> }
   | { kind: 'note'; value: HaNote }
-  | { kind: 'device'; value: z.infer<typeof deviceSchema> }
-  | { kind: 'unreadable'; reason: string };
+  | { kind: 'device'; value: FenceDevice }
+  | { kind: 'device-health'; value: FenceHealth }
+  | { kind: 'unreadable'; reason: string; isNewer?: true };
 
 const kinds = {
   leader: ['leader', haLeaderSchema, () => haKeys.leader],
@@ -71,7 +80,8 @@ const kinds = {
   proofs: ['proof', haProofSchema, ({ fence, by, kind }: HaProof) => haKeys.proof(fence, by, kind)],
   returns: ['returned', haReturnSchema, undefined],
   timeline: ['note', haNoteSchema, undefined],
-  'fence-devices': ['device', deviceSchema, undefined],
+  'fence-devices': ['device', fenceDeviceSchema, ({ id }: FenceDevice) => fenceKeys.device(id)],
+  'fence-health': ['device-health', fenceHealthSchema, ({ device }: FenceHealth) => fenceKeys.health(device)],
 } as const;
 
 /** Undefined: a key of another kind, of a newer program perhaps. What does not fit is named and left out. */
@@ -87,13 +97,17 @@ export function readRecord(key: string, text: string): HaRecord | undefined {
     return { kind: 'unreadable', reason: 'It is no JSON.' };
   }
   if (typeof json === 'object' && json !== null && 'v' in json && typeof json.v === 'number' && json.v > 1)
-    return { kind: 'unreadable', reason: `It is of a newer version (${json.v}); this engine knows 1.` };
+    return {
+      kind: 'unreadable',
+      reason: `It is of a newer version (${json.v}); this engine knows 1.`,
+      isNewer: true,
+    };
   const parsed = schema.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     return {
       kind: 'unreadable',
-      reason: `${issue?.path.join('.') || 'the value'}: ${issue?.message ?? 'invalid'}`,
+      reason: `${issue?.path.join('.') || 'the value'}: ${issue?.message ?? 'invalid'}.`,
     };
   }
   // The schema of a kind makes the value of that kind; the table above is where the two meet.
@@ -112,8 +126,10 @@ export function makeView(records: Iterable<[string, Kept<HaRecord>]>): HaView {
   const fences = new Map<HostId, Kept<HaFence>>();
   const proofs: HaProof[] = [];
   const devices = new Set<HostId>();
+  const fenceDevices = new Map<string, Kept<FenceDevice>>();
+  const fenceHealth = new Map<string, FenceHealth>();
   const notes: Array<{ key: string; note: HaNote }> = [];
-  const unreadable: Array<{ key: string; reason: string }> = [];
+  const unreadable: Array<{ key: string; reason: string; remedy: string }> = [];
   let leader: HaLeader | undefined;
   for (const [key, { value: record, revision }] of records) {
     switch (record.kind) {
@@ -143,12 +159,20 @@ export function makeView(records: Iterable<[string, Kept<HaRecord>]>): HaView {
         break;
       case 'device':
         devices.add(record.value.host);
+        fenceDevices.set(record.value.id, { value: record.value, revision });
+        break;
+      case 'device-health':
+        fenceHealth.set(record.value.device, record.value);
         break;
       case 'note':
         notes.push({ key, note: record.value });
         break;
       case 'unreadable':
-        unreadable.push({ key, reason: record.reason });
+        unreadable.push({
+          key,
+          reason: record.reason,
+          remedy: remedyOf(key, record.isNewer === true),
+        });
         break;
       case 'returned':
         break;
@@ -156,7 +180,21 @@ export function makeView(records: Iterable<[string, Kept<HaRecord>]>): HaView {
   }
   notes.sort((a, b) => (a.key < b.key ? -1 : 1));
   unreadable.sort((a, b) => (a.key < b.key ? -1 : 1));
-  return { leader, vms, specs, assignments, reports, watchdogs, fences, proofs, devices, notes, unreadable };
+  return {
+    leader,
+    vms,
+    specs,
+    assignments,
+    reports,
+    watchdogs,
+    fences,
+    proofs,
+    devices,
+    fenceDevices,
+    fenceHealth,
+    notes,
+    unreadable,
+  };
 }
 
 /** Its agents are there, or have been: a cluster that was formed before there was HA has none of its records. */

@@ -1,6 +1,7 @@
 import type { ClusterFacts } from '../cluster/facts.ts';
 import type { Db } from '../db/database.ts';
 import { deleteEventsBefore } from '../events/store.ts';
+import type { FenceSecrets } from '../fence/secrets.ts';
 import type { Hosts } from '../hosts/hosts.ts';
 import { deleteJobsBefore } from '../jobs/store.ts';
 import type { Images } from '../storage/images.ts';
@@ -12,6 +13,7 @@ import type { Loop } from './loops.ts';
 export type EngineLoopsEnv = {
   db: Db;
   facts: ClusterFacts;
+  fenceSecrets: FenceSecrets;
   hosts: Hosts;
   images: Images;
   reconciler: Reconciler;
@@ -85,6 +87,16 @@ export function engineLoops(env: EngineLoopsEnv): Loop[] {
           env.facts.volumes.filter(({ forVms }) => forVms).map(({ name }) => name),
           within(signal),
         ),
+    },
+    {
+      name: 'fence-secrets',
+      purpose: 'gives hosts that lack them the passwords of fence devices',
+      periodMs: 60_000,
+      run: async (signal) => {
+        const result = await env.fenceSecrets.spread(signal);
+        env.world.tellHa();
+        return result;
+      },
     },
     {
       name: 'housekeeping',

@@ -50,7 +50,13 @@ const facts = (parts: Partial<Facts> = {}): Facts => ({
   volumes: [volume()],
   vms: [],
   etcd: ['host1', 'host2', 'host3'].map((hostName) => ({ hostName, member: true, healthy: true })),
-  ha: { armed: false, why: 'No host leads HA now.', admission: { answer: 'unknown', why: '', stayDown: [] } },
+  ha: {
+    armed: false,
+    why: 'No host leads HA now.',
+    admission: { answer: 'unknown', why: '', stayDown: [] },
+    hosts: [],
+    unreadable: [],
+  },
   strays: [],
   twice: [],
   ...parts,
@@ -104,7 +110,7 @@ test('VMs of the lost host need memory on the others', () => {
 
 test('with HA at work its own answer counts, and VMs without HA are named', () => {
   const yes = { answer: 'yes' as const, why: 'Any one host may be lost.', stayDown: [] };
-  const ha = { armed: true, why: '', admission: yes };
+  const ha = { ...facts().ha, armed: true, why: '', admission: yes };
   const kept = { ...vm('web01', 1, 1000), isHa: true };
   assert.match(why({ ha, vms: [kept] }), /^yes: .* its HA VMs start on the others by themselves\.$/);
   assert.match(why({ ha, vms: [kept, vm('old', 1, 13_000)] }), 'One VM runs without HA');

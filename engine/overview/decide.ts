@@ -21,7 +21,7 @@ export type Facts = {
   }>;
   /** per host that could be asked: whether it is a member of the cluster's store and healthy */
   etcd: ReadonlyArray<{ hostName: string; member: boolean; healthy: boolean }>;
-  ha: Pick<HaState, 'armed' | 'why' | 'admission'>;
+  ha: Pick<HaState, 'armed' | 'why' | 'admission' | 'hosts' | 'unreadable'>;
   strays: ReadonlyArray<{ id: string; name: string; hostName: string }>;
   twice: ReadonlyArray<{ id: string; name: string; hostNames: readonly string[] }>;
 };
@@ -35,6 +35,8 @@ export function overviewOf(facts: Facts): Overview {
     ...facts.volumes.flatMap(volumeProblem),
     ...etcdProblems(facts),
     ...facts.vms.flatMap(vmProblem),
+    ...facts.ha.hosts.flatMap(fenceProblems),
+    ...unreadableProblems(facts.ha),
     ...versionProblems(facts),
     ...facts.strays.map(strayProblem),
   ].sort((a, b) => Number(b.severity === 'error') - Number(a.severity === 'error'));
@@ -77,6 +79,33 @@ function headlineOf(problems: readonly Problem[]): string {
   if (first === undefined) return 'Everything is fine.';
   if (others.length === 0) return first.message;
   return `${first.message} And ${others.length} more ${others.length === 1 ? 'thing needs' : 'things need'} attention.`;
+}
+
+/** Long before it is needed. */
+const fenceProblems = ({ id, name, fenceDevices }: HaState['hosts'][number]): Problem[] =>
+  fenceDevices
+    .filter(({ state }) => state === 'failed')
+    .map(({ label, says }) => ({
+      severity: 'warning',
+      code: 'fence.failed',
+      message: `The fence device of ${name} (${label}) does not answer. ${says}`,
+      remedy: 'Look whether it is connected, and test it on the page of the host.',
+      subject: { kind: 'host', id, name },
+    }));
+
+function unreadableProblems({ unreadable }: Pick<HaState, 'unreadable'>): Problem[] {
+  const [first] = unreadable;
+  if (first === undefined) return [];
+  const what = unreadable.length === 1 ? 'A record' : `${unreadable.length} records`;
+  return [
+    {
+      severity: 'warning',
+      code: 'ha.unreadable-record',
+      message: `${what} of high availability cannot be read; what ${unreadable.length === 1 ? 'it speaks' : 'they speak'} of is left as it is.`,
+      remedy: 'The page of high availability names it, with what to do.',
+      subject: { kind: 'engine', id: 'ha', name: 'High availability' },
+    },
+  ];
 }
 
 /** The first reason against it is the answer; "unknown" only while too little is known. */

@@ -5,6 +5,7 @@ import type { HaState } from '../contract/ha.ts';
 import type { Overview } from '../contract/health.ts';
 import type { Volume } from '../contract/storage.ts';
 import type { Vm } from '../contract/vms.ts';
+import type { RecipientKeys } from '../fence/view.ts';
 import type { HaMirror } from '../ha/mirror.ts';
 import { haStateOf } from '../ha/state.ts';
 import type { HostEntry, Hosts } from '../hosts/hosts.ts';
@@ -26,6 +27,7 @@ export type WorldEnv = {
   facts: ClusterFacts;
   hub: Hub;
   mirror: HaMirror;
+  recipientKeys(): RecipientKeys;
   jobOn(lock: string): { id: string; kind: string } | undefined;
   strays: Reconciler['strays'];
   twice: Reconciler['twice'];
@@ -116,6 +118,7 @@ export class World {
         }))
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
       volumes: this.volumes(),
+      recipientKeys: this.#env.recipientKeys(),
     };
   };
   ha = (): HaState => haStateOf(this.#env.mirror.view(), this.haFacts());

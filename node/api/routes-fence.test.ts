@@ -129,6 +129,26 @@ test('sealed secrets come back for each host, open only there, and serve for a t
   assert.equal(calls.at(-1)?.secrets, { password: 'opensesame' });
 });
 
+test('sealing can check that an agent would take it, and an empty text takes a secret away', async () => {
+  const { host, own, engine, post } = await world();
+  const id = fenceDeviceIdSchema.parse(randomUUID());
+  const recipient = JSON.parse((await engine('GET', '/v1/fence/recipient')).text);
+  assert.equal(recipient, { certificate: host.certificate });
+  const seal = (body: object) =>
+    post('/v1/fence/seal', { id, certificates: [recipient.certificate], ...body });
+  const check = { agent: 'fence_apc', options };
+  const wrong = await seal({ check, secrets: { password: 'x', community: 'y' } });
+  assert.equal(
+    [wrong.code, wrong.text.includes('has no option \\"community\\"')],
+    ['fence.option-refused', true],
+  );
+  const right = await seal({ check, secrets: { password: 'x' } });
+  const stored = sealedSecretsSchema.parse(JSON.parse(right.text));
+  const without = await seal({ check, stored, secrets: { password: '' } });
+  assert.equal(JSON.parse(without.text).names, []);
+  assert.equal(openSealed(own, id, stored), { password: 'x' });
+});
+
 test('a stranger gets no copy', async () => {
   const { post } = await world();
   const stranger = await (await makeTestCa('another')).issue({ role: 'host' });

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { AppError } from '../contract/error.ts';
-import type { FenceAgent } from '../contract/fence.ts';
+import type { FenceAgent, FenceOptions } from '../contract/fence.ts';
 import { type Agents, agentDirectory, isPowerAgent } from '../fence/agent.ts';
 import { checkOptions } from '../fence/options.ts';
 import { openSealed, recipientsOf, sealFor } from '../fence/secrets.ts';
@@ -16,7 +16,10 @@ export type FenceRoutesEnv = {
   directory?: string;
 };
 
-export type FenceRoutes = Pick<NodeHandlers, 'getFenceAgents' | 'testFenceDevice' | 'sealFenceSecrets'>;
+export type FenceRoutes = Pick<
+  NodeHandlers,
+  'getFenceAgents' | 'testFenceDevice' | 'getFenceRecipient' | 'sealFenceSecrets'
+>;
 
 /** A person waits for it. */
 const testMs = 30_000;
@@ -36,13 +39,14 @@ export function fenceRoutes(env: FenceRoutesEnv): FenceRoutes {
     testFenceDevice: async ({ body, signal }) => {
       const { agent, options, stored } = body;
       const kept = stored === undefined ? {} : openSealed(own(), stored.id, stored.secrets);
-      const secrets = { ...kept, ...body.secrets };
+      const secrets = merged(kept, body.secrets);
       checkOptions(await env.agents.describe(agent), options, secrets);
       const began = env.monotonicMs();
       const state = await env.agents.status({ agent, options, secrets }, { timeoutMs: testMs, signal });
       return { state, says: `status now says: ${state}`, tookMs: Math.round(env.monotonicMs() - began) };
     },
-    sealFenceSecrets: ({ body }) => {
+    getFenceRecipient: () => ({ certificate: env.identity.tls().certificate }),
+    sealFenceSecrets: async ({ body }) => {
       const { ca } = env.identity.tls();
       if (ca === undefined)
         throw new AppError({
@@ -52,10 +56,17 @@ export function fenceRoutes(env: FenceRoutesEnv): FenceRoutes {
           remedy: 'Pair it first.',
         });
       const kept = body.stored === undefined ? {} : openSealed(own(), body.id, body.stored);
-      return sealFor(recipientsOf(body.certificates, ca), body.id, { ...kept, ...body.secrets });
+      const secrets = merged(kept, body.secrets);
+      if (body.check !== undefined)
+        checkOptions(await env.agents.describe(body.check.agent), body.check.options, secrets);
+      return sealFor(recipientsOf(body.certificates, ca), body.id, secrets);
     },
   };
 }
+
+/** What is given anew goes first; given as an empty text it is there no more. */
+const merged = (kept: FenceOptions, given: FenceOptions): FenceOptions =>
+  Object.fromEntries(Object.entries({ ...kept, ...given }).filter(([, value]) => value !== ''));
 
 /** An agent that cannot describe itself is left out: its packages may be incomplete. One after the other: each is a Python. */
 async function listAgents(env: FenceRoutesEnv): Promise<FenceAgent[]> {

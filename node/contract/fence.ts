@@ -75,6 +75,8 @@ export const fenceHealthSchema = z.object({
   /** what it answered; `failed`: no answer that counts */
   state: z.enum(['on', 'off', 'failed']),
   says: z.string(),
+  /** when it began to answer, or to fail; by the clock of whoever saw that, for people */
+  since: z.iso.datetime().optional(),
 });
 
 export const fenceKeys = {
@@ -124,11 +126,19 @@ export const fenceTestedSchema = z.object({
   tookMs: z.number().int(),
 });
 
-/** POST: seals secrets for hosts, by their certificates; what is given in plain goes before what is stored. */
+/** GET: whom secrets are sealed for; PEM, signed by the cluster's authority */
+export const fenceRecipientSchema = z.object({ certificate: z.string().max(16_384) });
+
+/**
+ * POST: seals secrets for hosts, by their certificates; what is given in plain goes before what is stored, and an empty
+ * text takes a stored one away.
+ */
 export const fenceSealSchema = z.object({
   id: fenceDeviceIdSchema,
   secrets: fenceOptionsSchema.default({}),
   stored: sealedSecretsSchema.optional(),
+  /** refused when these, with the secrets, are not what the agent asks for */
+  check: z.object({ agent: fenceAgentNameSchema, options: fenceOptionsSchema }).optional(),
   /** PEM, each signed by this cluster's authority for a host */
   certificates: z.array(z.string().max(16_384)).min(1).max(64),
 });

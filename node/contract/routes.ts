@@ -3,6 +3,7 @@ import { brickPutSchema, brickStatusSchema } from './disks.ts';
 import { etcdPutSchema, etcdStatusSchema } from './etcd.ts';
 import {
   fenceAgentSchema,
+  fenceRecipientSchema,
   fenceSealSchema,
   fenceTestedSchema,
   fenceTestSchema,
@@ -221,6 +222,13 @@ export const nodeRoutes = {
     path: '/v1/fence/test',
     body: fenceTestSchema,
     reply: fenceTestedSchema,
+    roles: engine,
+  },
+  /** this host's certificate: whoever seals secrets for it needs its key */
+  getFenceRecipient: {
+    method: 'GET',
+    path: '/v1/fence/recipient',
+    reply: fenceRecipientSchema,
     roles: engine,
   },
   /** gives secrets back sealed for the hosts whose certificates come with it; nothing is kept */

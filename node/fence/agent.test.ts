@@ -40,6 +40,31 @@ test("IPMI's password is in the environment alone: the agent would give it to ip
   assert.equal(calls[0]?.env, { IPMI_PASSWORD: secret });
 });
 
+test('SNMP agents are told no community and no password: they would be arguments of snmpget', async () => {
+  const { calls, agents } = world(answer(0, 'Status: ON\n'));
+  const options = { ip: '10.0.0.5', plug: '3', snmp_version: '3', username: 'u' };
+  const secrets = { community: 'pu"blic', password: secret, snmp_priv_passwd: 'other words' };
+  await agents.status({ agent: 'fence_apc_snmp', options, secrets }, limits);
+  assert.is(
+    calls[0]?.input,
+    [
+      'action="status"',
+      'snmpget_path="/usr/lib/trefoil/snmpget"',
+      'snmpset_path="/usr/lib/trefoil/snmpset"',
+      'snmpwalk_path="/usr/lib/trefoil/snmpwalk"',
+      'snmp_sec_level="authPriv"',
+      'ip="10.0.0.5"\nplug="3"\nsnmp_version="3"\nusername="u"\n',
+    ].join('\n'),
+  );
+  assert.equal(calls[0]?.env, {
+    TREFOIL_SNMP_CONF: [
+      'defCommunity "pu\\"blic"',
+      `defAuthPassphrase "it's \\"a\\" = \\\\ secret "`,
+      'defPrivPassphrase "other words"',
+    ].join('\n'),
+  });
+});
+
 test('a line break in a value is refused, in a secret too: it would be another option', async () => {
   for (const [options, secrets] of [
     [{ ip: '10.0.0.5\naction=on' }, {}],
@@ -66,7 +91,13 @@ test('options that run a program, or take a missing plug for off, are not handed
     'use_sudo',
   ])
     assert.throws(
-      () => inputOf('fence_virsh', 'status', { options: { [name]: '1' }, secrets: {} }, '/x'),
+      () =>
+        inputOf(
+          'fence_virsh',
+          'status',
+          { options: { [name]: '1' }, secrets: {} },
+          { ipmitool: '/x', snmpFolder: '/y' },
+        ),
       /may be given/,
       name,
     );

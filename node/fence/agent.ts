@@ -30,10 +30,14 @@ export type AgentsEnv = {
   directory?: string;
   /** takes the password from the environment; see image/host/files/usr/lib/trefoil/ipmitool */
   ipmitool?: string;
+  /** of `snmpget` and its like, which take communities and passwords from the environment */
+  snmpFolder?: string;
 };
 
+type Tools = { ipmitool: string; snmpFolder: string };
+
 export const agentDirectory = '/usr/sbin';
-const ipmitoolPath = '/usr/lib/trefoil/ipmitool';
+const ourFolder = '/usr/lib/trefoil';
 const metadataMs = 20_000;
 const killAfterS = 1;
 const killedCode = 137;
@@ -76,6 +80,10 @@ const ipmiAgents = new Set([
 export function makeAgents(env: AgentsEnv): Agents {
   const directory = env.directory ?? agentDirectory;
   const known = new Map<string, Promise<FenceAgent>>();
+  const tools = {
+    ipmitool: env.ipmitool ?? `${ourFolder}/ipmitool`,
+    snmpFolder: env.snmpFolder ?? ourFolder,
+  };
 
   const start = async (
     agent: string,
@@ -85,7 +93,7 @@ export function makeAgents(env: AgentsEnv): Agents {
   ): Promise<RunResult> => {
     if (!isPowerAgent(agent)) throw missing(agent);
     signal?.throwIfAborted();
-    const { input, environment } = inputOf(agent, action, call, env.ipmitool ?? ipmitoolPath);
+    const { input, environment } = inputOf(agent, action, call, tools);
     const seconds = Math.max(1, Math.ceil(timeoutMs / 1000));
     try {
       return await env.run(['timeout', `--kill-after=${killAfterS}`, `${seconds}`, `${directory}/${agent}`], {
@@ -150,13 +158,9 @@ export function inputOf(
   agent: string,
   action: Action,
   { options, secrets }: Pick<FenceCall, 'options' | 'secrets'>,
-  ipmitool: string,
+  tools: Tools,
 ): { input: string; environment: Record<string, string> } {
-  const isIpmi = ipmiAgents.has(agent);
-  const given = Object.entries({ ...options, ...secrets }).filter(
-    ([name]) => !(isIpmi && name === 'password'),
-  );
-  for (const [name, value] of given)
+  for (const [name, value] of Object.entries({ ...options, ...secrets }))
     if ((isHidden(name) && name !== 'plug') || /[\p{Cc}=]/u.test(name) || /\p{Cc}/u.test(value))
       throw new AppError({
         code: 'fence.option-refused',
@@ -164,19 +168,58 @@ export function inputOf(
         message: `The option "${name}" of ${agent} is not one that may be given, or has a line break in it.`,
         details: { option: name },
       });
-  const lines = [['action', action], ...(isIpmi ? [['ipmitool_path', ipmitool]] : []), ...given];
-  const password = isIpmi ? secrets['password'] : undefined;
-  if (password !== undefined && /\p{Cc}/u.test(password))
-    throw new AppError({
-      code: 'fence.option-refused',
-      family: 'invalid',
-      message: `The option "password" of ${agent} has a line break or another control character in it.`,
-    });
-  return {
-    input: lines.map(([name, value]) => `${name}="${value}"\n`).join(''),
-    environment: password === undefined ? {} : { IPMI_PASSWORD: password },
-  };
+  const { ours, environment, unsaid } = aside(agent, options, secrets, tools);
+  const given = Object.entries({ ...options, ...secrets }).filter(([name]) => !unsaid.includes(name));
+  const lines = [['action', action], ...ours, ...given];
+  return { input: lines.map(([name, value]) => `${name}="${value}"\n`).join(''), environment };
 }
+
+type Aside = { ours: [string, string][]; environment: Record<string, string>; unsaid: string[] };
+
+/** Secrets that the agent would hand on as arguments: it is not told them, and its tool, one of ours, has them otherwise. */
+function aside(agent: string, options: FenceOptions, secrets: FenceOptions, tools: Tools): Aside {
+  if (ipmiAgents.has(agent)) {
+    const { password } = secrets;
+    return {
+      ours: [['ipmitool_path', tools.ipmitool]],
+      environment: password === undefined ? {} : { IPMI_PASSWORD: password },
+      unsaid: ['password'],
+    };
+  }
+  if (isSnmpAgent(agent) && Object.keys(secrets).length > 0) {
+    const { community = 'private', password, snmp_priv_passwd: privacy } = secrets;
+    const lines = [
+      // what agents say when they are told none
+      ['defCommunity', community],
+      ...(password === undefined ? [] : [['defAuthPassphrase', password]]),
+      ...(privacy === undefined ? [] : [['defPrivPassphrase', privacy]]),
+    ];
+    const isPrivate = password !== undefined && privacy !== undefined;
+    return {
+      ours: [
+        ...['snmpget', 'snmpset', 'snmpwalk'].map((tool): [string, string] => [
+          `${tool}_path`,
+          `${tools.snmpFolder}/${tool}`,
+        ]),
+        // the agent sets it by the passwords that it is told
+        ...(isPrivate && options['snmp_sec_level'] === undefined
+          ? [['snmp_sec_level', 'authPriv'] as [string, string]]
+          : []),
+      ],
+      environment: {
+        TREFOIL_SNMP_CONF: lines.map(([name, value = '']) => `${name} "${quoted(value)}"`).join('\n'),
+      },
+      unsaid: ['community', 'password', 'snmp_priv_passwd'],
+    };
+  }
+  return { ours: [], environment: {}, unsaid: [] };
+}
+
+const isSnmpAgent = (agent: string): boolean =>
+  agent.endsWith('_snmp') || ['fence_emerson', 'fence_ibmblade', 'fence_intelmodular'].includes(agent);
+
+/** As Net-SNMP reads a value in quotes. */
+const quoted = (value: string): string => value.replaceAll(/["\\]/g, '\\$&');
 
 /** For logs of this room: never a sentence with a secret in it. */
 export const sayable = (text: string, secrets: FenceOptions): string =>

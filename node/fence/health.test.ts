@@ -5,7 +5,7 @@ import { AppError } from '../contract/error.ts';
 import { type FenceDevice, type FenceHealth, fenceDeviceSchema } from '../contract/fence.ts';
 import { hostIdSchema } from '../contract/ids.ts';
 import { silentLog } from '../log/log.ts';
-import { askerOf, dueDevices, type HealthView, makeHealth } from './health.ts';
+import { askerOf, dueDevices, type HealthView, makeHealth, sinceOf } from './health.ts';
 import type { PowerState } from './said.ts';
 
 const test = suite('the hourly check of fence devices');
@@ -64,6 +64,7 @@ test('asked at once, then hourly, and at once again when it was changed', () => 
 test('what a device answered is kept, a silent one too, and what is no device any more is forgotten', async () => {
   const fake = makeFakeClock();
   const kept = new Map<string, FenceHealth>();
+  const notes: string[] = [];
   let devices = [device(1), device(2)];
   const answers: Record<string, () => PowerState> = {
     [device(1).id]: () => 'on',
@@ -82,7 +83,13 @@ test('what a device answered is kept, a silent one too, and what is no device an
       asking = which.id;
       return {};
     },
-    look: async () => ({ view: view(), devices, healths: [...kept.values()] }),
+    look: async () => ({
+      view: view(),
+      devices,
+      healths: [...kept.values()],
+      names: new Map([[one, 'host1']]),
+    }),
+    note: async ({ severity, text }) => void notes.push(`${severity}: ${text}`),
     write: async (record) => void kept.set(record.device, record),
     remove: async (gone) => void kept.delete(gone),
   });
@@ -98,9 +105,38 @@ test('what a device answered is kept, a silent one too, and what is no device an
   await fake.advance(3_600_000);
   await health.tick(signal);
   assert.is(kept.get(device(1).id)?.state, 'off');
+  assert.equal(
+    notes.splice(0),
+    ['warning: The fence device of host1 (fence_apc) does not answer: Nobody is there.'],
+    'it is told once that it is silent',
+  );
+  answers[device(2).id] = () => 'on';
+  await fake.advance(3_600_000);
+  await health.tick(signal);
+  assert.equal(notes.splice(0), ['info: The fence device of host1 (fence_apc) answers again.']);
   devices = [device(1)];
   await health.tick(signal);
   assert.equal([...kept.keys()], [device(1).id]);
+});
+
+test('since when it answers or fails is kept as long as it goes on', () => {
+  const at = (minute: number, state: FenceHealth['state']): FenceHealth => ({
+    v: 1,
+    device: device(1).id,
+    generation: 1,
+    by: two,
+    at: `2026-11-28T10:0${minute}:00Z`,
+    state,
+    says: '',
+  });
+  const on = sinceOf(undefined, at(0, 'on'));
+  assert.is(on.since, at(0, 'on').at);
+  const off = sinceOf(on, at(1, 'off'));
+  assert.is(off.since, on.at, 'off is an answer too');
+  const failed = sinceOf(off, at(2, 'failed'));
+  assert.is(failed.since, failed.at);
+  assert.is(sinceOf(failed, at(3, 'failed')).since, failed.at);
+  assert.is(sinceOf(at(4, 'failed'), at(5, 'failed')).since, at(4, 'failed').at, 'of an older program');
 });
 
 test.run();

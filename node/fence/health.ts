@@ -48,6 +48,8 @@ export function dueDevices(
   });
 }
 
+export type HealthNote = { severity: 'info' | 'warning'; about: HostId; text: string };
+
 export type HealthEnv = {
   own: HostId;
   agents: Pick<Agents, 'status'>;
@@ -55,7 +57,14 @@ export type HealthEnv = {
   now(): Date;
   log: Log;
   openSecrets(device: FenceDevice): FenceOptions | Promise<FenceOptions>;
-  look(signal: AbortSignal): Promise<{ view: HealthView; devices: FenceDevice[]; healths: FenceHealth[] }>;
+  look(signal: AbortSignal): Promise<{
+    view: HealthView;
+    devices: FenceDevice[];
+    healths: FenceHealth[];
+    names: ReadonlyMap<HostId, string>;
+  }>;
+  /** into the cluster's timeline, for people */
+  note(note: HealthNote, signal: AbortSignal): Promise<void>;
   write(health: FenceHealth, signal: AbortSignal): Promise<void>;
   /** of a device that is no more */
   remove(id: string, signal: AbortSignal): Promise<void>;
@@ -67,14 +76,17 @@ export function makeHealth(env: HealthEnv): Health {
   const asked = new Map<string, Asked>();
   return {
     async tick(signal) {
-      const { view, devices, healths } = await env.look(signal);
+      const { view, devices, healths, names } = await env.look(signal);
       for (const { device } of healths)
         if (!devices.some(({ id }) => id === device)) await env.remove(device, signal);
       // one after the other: nothing waits for it
       for (const device of dueDevices(env.own, devices, view, asked, env.clock.now())) {
         const before = healths.find((one) => one.device === device.id);
-        const health = await askOne(env, device, signal);
+        const health = sinceOf(before, await askOne(env, device, signal));
         tell(env.log, before, health);
+        // First the note: after a crash between the two it may be there twice, but is never missing.
+        const note = noteOf(device, names.get(device.host) ?? device.host, before, health);
+        if (note !== undefined) await env.note(note, signal);
         await env.write(health, signal);
         asked.set(device.id, { generation: device.generation, atMs: env.clock.now() });
       }
@@ -105,6 +117,32 @@ async function askOne(env: HealthEnv, device: FenceDevice, signal: AbortSignal):
     at: env.now().toISOString(),
     ...answer,
   };
+}
+
+const failing = ({ state }: FenceHealth): boolean => state === 'failed';
+
+/** When it began to be as it is: kept as long as it goes on. */
+export const sinceOf = (before: FenceHealth | undefined, health: FenceHealth): FenceHealth => ({
+  ...health,
+  since:
+    before !== undefined && failing(before) === failing(health) ? (before.since ?? before.at) : health.at,
+});
+
+/** That it turned bad, and that it is well again; people are told through the cluster's timeline. */
+export function noteOf(
+  device: FenceDevice,
+  hostName: string,
+  before: FenceHealth | undefined,
+  health: FenceHealth,
+): HealthNote | undefined {
+  const { ip } = device.options;
+  const what = `The fence device of ${hostName} (${device.agent}${ip === undefined ? '' : ` at ${ip}`})`;
+  const wasFailing = before !== undefined && failing(before);
+  if (failing(health))
+    return wasFailing
+      ? undefined
+      : { severity: 'warning', about: device.host, text: `${what} does not answer: ${health.says}` };
+  return wasFailing ? { severity: 'info', about: device.host, text: `${what} answers again.` } : undefined;
 }
 
 /** A change is told once: a device that has been dead for a week is no news. */

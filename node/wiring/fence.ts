@@ -2,7 +2,7 @@ import { type FenceRoutes, fenceRoutes } from '../api/routes-fence.ts';
 import { clusterHostSchema } from '../contract/cluster.ts';
 import { etcdKeys } from '../contract/etcd.ts';
 import { type FenceDevice, fenceDeviceSchema, fenceHealthSchema, fenceKeys } from '../contract/fence.ts';
-import { haKeys, haLeaderSchema, haReportSchema } from '../contract/ha.ts';
+import { type HaNote, haKeys, haLeaderSchema, haReportSchema } from '../contract/ha.ts';
 import { type EtcdClient, makeEtcdClient } from '../etcd/client.ts';
 import { makeRecords } from '../etcd/records.ts';
 import { localClientUrl } from '../etcd/server-config.ts';
@@ -14,6 +14,8 @@ import { type Base, every } from './base.ts';
 
 /** Whether a device is due is looked at this often; the devices themselves are asked once an hour. */
 const lookMs = 60_000;
+/** Notes are counted by who writes them; `trefoil-ha` counts its own from 0, and takes away the oldest of all. */
+const firstNote = 1_000_000;
 
 export type FencePart = { handlers: FenceRoutes; start(): void };
 
@@ -23,6 +25,7 @@ export function wireFence(base: Base): FencePart {
   const openSecrets = (device: FenceDevice) =>
     openSealed({ host: identity.id, privateKeyPem: identity.tls().key }, device.id, device.secrets);
   let client: EtcdClient | undefined;
+  let notes = 0;
   const health = makeHealth({
     own: identity.id,
     agents,
@@ -31,6 +34,12 @@ export function wireFence(base: Base): FencePart {
     log,
     openSecrets,
     look: async () => look(clientOf(client)),
+    note: async (told, signal) => {
+      const note: HaNote = { v: 1, at: now().toISOString(), by: identity.id, ...told };
+      notes += 1;
+      const key = haKeys.note(note.at, identity.id, firstNote + notes);
+      await clientOf(client).put(key, JSON.stringify(note), { signal });
+    },
     write: async (record, signal) => {
       await clientOf(client).put(fenceKeys.health(record.device), JSON.stringify(record), { signal });
     },
@@ -94,6 +103,7 @@ async function look(client: EtcdClient) {
     },
     devices,
     healths,
+    names: new Map(hosts.map(({ id, name }) => [id, name])),
   };
 }
 

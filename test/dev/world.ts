@@ -28,6 +28,7 @@ export type DevWorld = {
   plan: DevPlan;
   planFile: string;
   password: string;
+  askFenceDevices(): Promise<void>;
   /** the hosts stop answering */
   close(): Promise<void>;
 };
@@ -99,5 +100,5 @@ export async function makeDevWorld(
     formed.agents.stop();
     await etcd.stop();
   };
-  return { world, plan, planFile, password, close };
+  return { world, plan, planFile, password, askFenceDevices: formed.agents.askAll, close };
 }

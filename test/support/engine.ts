@@ -17,6 +17,7 @@ import type { NodeEvent } from '../../node/contract/events.ts';
 import { haKeys } from '../../node/contract/ha.ts';
 import { clientOf } from '../fakes/hosts/dispatch.ts';
 import { streamEvents } from '../fakes/hosts/events.ts';
+import { type FenceHealthAgents, startFenceHealth } from '../fakes/hosts/fence-health.ts';
 import { type FormedWorld, formWorld } from '../fakes/hosts/formed.ts';
 import { type HaAgents, startHaAgents } from '../fakes/hosts/ha.ts';
 import { addImage } from '../fakes/hosts/handlers-storage.ts';
@@ -30,7 +31,12 @@ export const adminPassword = 'eleven blue herons';
 const passwordCost = 1024;
 let adminHash: Promise<string> | undefined;
 
-export type Formed = { world: FakeWorld; formed: FormedWorld; ca: TestCa; agents: HaAgents };
+export type Formed = {
+  world: FakeWorld;
+  formed: FormedWorld;
+  ca: TestCa;
+  agents: HaAgents & Pick<FenceHealthAgents, 'askAll'>;
+};
 
 /** Three formed hosts in memory (and `more` unjoined ones), as formation leaves them. */
 export async function formedHosts(options: { pace?: number; more?: number } = {}): Promise<Formed> {
@@ -60,7 +66,12 @@ export async function formedHosts(options: { pace?: number; more?: number } = {}
     });
   declare(world, formed, ca);
   declareEngine(world, formed);
-  return { world, formed, ca, agents: startHaAgents(world) };
+  const [ha, fence] = [startHaAgents(world), startFenceHealth(world)];
+  const stop = () => {
+    ha.stop();
+    fence.stop();
+  };
+  return { world, formed, ca, agents: { askAll: fence.askAll, stop } };
 }
 
 /** The engine's VM is an HA VM like others, with the highest priority; formation says so and has started it. */
@@ -210,7 +221,7 @@ export type TestEngine = {
   database: Database;
   world: FakeWorld;
   formed: FormedWorld;
-  agents: HaAgents;
+  agents: Formed['agents'];
   /** a client that is logged in as the administrator */
   client: EngineClient;
   token: string;

@@ -58,7 +58,11 @@ export const guide = {
     title: 'When a host dies',
     sections: [
       { id: 'first', title: 'In the first seconds', words: 'crash power failure outage pause stall' },
-      { id: 'vms', title: 'The VMs that ran on it', words: 'unknown restart failover high availability ha' },
+      {
+        id: 'vms',
+        title: 'The VMs that ran on it',
+        words: 'unknown restart failover high availability ha fence device ipmi ilo idrac redfish',
+      },
       { id: 'engine', title: 'If the engine was on it', words: 'page gone unreachable web interface' },
       { id: 'back', title: 'When it comes back', words: 'healing recover return' },
       { id: 'do', title: 'What you should do', words: 'help repair steps' },

@@ -3,6 +3,7 @@
  * and an icon by tone are always beside it. Tables over the contract's states: a new state does not compile until it is here.
  */
 import type { Event } from '../../engine/contract/events.ts';
+import type { FenceDeviceState } from '../../engine/contract/fence.ts';
 import type { HaHostState } from '../../engine/contract/ha.ts';
 import type { Overview } from '../../engine/contract/health.ts';
 import type { HostState } from '../../engine/contract/hosts.ts';
@@ -52,6 +53,15 @@ export const haHostLook = {
   maintenance: { tone: 'idle', label: 'Maintenance' },
   unknown: { tone: 'idle', label: 'Unknown' },
 } as const satisfies Record<HaHostState, Look>;
+
+/** Whether a fence device answers; what it says of the power is beside it. */
+export const fenceLook = {
+  unknown: { tone: 'idle', label: 'Not asked yet' },
+  on: { tone: 'ok', label: 'Answers' },
+  // of a host that runs it is another machine’s power
+  off: { tone: 'warning', label: 'Says: off' },
+  failed: { tone: 'warning', label: 'Does not answer' },
+} as const satisfies Record<FenceDeviceState, Look>;
 
 /** What to do about a host that is not online. */
 export const hostAdvice = {

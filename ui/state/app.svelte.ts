@@ -23,6 +23,9 @@ export type OpenDialog =
   | { kind: 'migrate-vm'; id: string }
   | { kind: 'delete-vm'; id: string }
   | { kind: 'confirm-off'; id: string }
+  /** `id`: the host; without `device`: a new one */
+  | { kind: 'fence-device'; id: string; device?: string }
+  | { kind: 'delete-fence-device'; id: string; device: string }
   | { kind: 'add-host' }
   | { kind: 'upload-image' }
   | { kind: 'delete-image'; id: string }

@@ -30,6 +30,8 @@ export type Target = {
   user: string;
   password: string;
   world: DevWorld['world'];
+  /** as if the hour were over after which each fence device is asked */
+  askFenceDevices(): Promise<void>;
   /** consoles that were opened, oldest first */
   screens: Screen[];
   stopEngine(): Promise<void>;
@@ -61,7 +63,7 @@ export async function startTarget(options: { moreVms?: number } = {}): Promise<T
     screens.push({ vm, keys, drop: () => socket.destroy() });
     serveScreen(vm, socket, (keysym) => keys.push(keysym));
   };
-  const { world, plan, password, close } = await makeDevWorld(directory, port, onScreen);
+  const { world, plan, password, askFenceDevices, close } = await makeDevWorld(directory, port, onScreen);
   const url = `https://127.0.0.1:${port}`;
 
   const start = async () => {
@@ -115,6 +117,7 @@ export async function startTarget(options: { moreVms?: number } = {}): Promise<T
     user: 'admin',
     password,
     world,
+    askFenceDevices,
     screens,
     async stopEngine() {
       await stop?.();

@@ -15,6 +15,7 @@ import type { TimePut } from '../../../node/contract/units.ts';
 import type { ImageFile, VmPower, VmSpec, VmState } from '../../../node/contract/vms.ts';
 import { fingerprintOf, newKeys, selfSignedCertificate } from '../../../node/identity/certificate.ts';
 import { WorldEtcd } from '../etcd/world-etcd.ts';
+import type { FakePowerDevice } from './power.ts';
 
 /** What goes wrong at one route of one host, `times` times (always, when not told). */
 export type Fault = {
@@ -107,6 +108,8 @@ export type FakeWorld = {
   volumes: Map<string, FakeVolume>;
   /** what the hosts' etcd holds */
   etcd: WorldEtcd;
+  /** fence devices, by address */
+  powerDevices: Map<string, FakePowerDevice>;
   /** 0: all is done at once; 1: about as long as real things take */
   pace: number;
   version: string;
@@ -204,6 +207,7 @@ export async function makeFakeWorld(
     hosts: [],
     volumes: new Map(),
     etcd: new WorldEtcd(),
+    powerDevices: new Map(),
     pace: options.pace ?? 0,
     version: options.version ?? '0.1.0',
     now,
