@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import {
   type HaAssignment,
+  type HaDisarmed,
   type HaFence,
   type HaLeader,
+  type HaMaintenance,
   type HaNote,
   type HaProof,
   type HaReport,
@@ -10,9 +12,11 @@ import {
   type HaVm,
   type HaWatchdog,
   haAssignmentSchema,
+  haDisarmedSchema,
   haFenceSchema,
   haKeys,
   haLeaderSchema,
+  haMaintenanceSchema,
   haNoteSchema,
   haProofSchema,
   haReportSchema,
@@ -35,6 +39,8 @@ export type HaView = {
   watchdogs: ReadonlyMap<HostId, HaWatchdog>;
   fences: ReadonlyMap<HostId, Kept<HaFence>>;
   proofs: readonly HaProof[];
+  maintenance: ReadonlyMap<HostId, HaMaintenance>;
+  disarmed: HaDisarmed | undefined;
   /** hosts that a fence device can switch off */
   devices: ReadonlySet<HostId>;
   /** oldest first, with their keys */
@@ -56,6 +62,8 @@ export type HaRecord =
   | { kind: 'fence'; value: HaFence }
   | { kind: 'proof'; value: HaProof }
   | { kind: 'returned'; value: z.infer<typeof haReturnSchema> }
+  | { kind: 'maintenance'; value: HaMaintenance }
+  | { kind: 'disarmed'; value: HaDisarmed }
   | { kind: 'note'; value: HaNote }
   | { kind: 'device'; value: z.infer<typeof deviceSchema> }
   | { kind: 'unreadable'; reason: string };
@@ -70,6 +78,8 @@ const kinds = {
   fences: ['fence', haFenceSchema, ({ host }: HaFence) => haKeys.fence(host)],
   proofs: ['proof', haProofSchema, ({ fence, by, kind }: HaProof) => haKeys.proof(fence, by, kind)],
   returns: ['returned', haReturnSchema, undefined],
+  maintenance: ['maintenance', haMaintenanceSchema, ({ host }: HaMaintenance) => haKeys.maintenance(host)],
+  disarmed: ['disarmed', haDisarmedSchema, () => haKeys.disarmed],
   timeline: ['note', haNoteSchema, undefined],
   'fence-devices': ['device', deviceSchema, undefined],
 } as const;
@@ -111,6 +121,8 @@ export function makeView(records: Iterable<[string, Kept<HaRecord>]>): HaView {
   const watchdogs = new Map<HostId, HaWatchdog>();
   const fences = new Map<HostId, Kept<HaFence>>();
   const proofs: HaProof[] = [];
+  const maintenance = new Map<HostId, HaMaintenance>();
+  let disarmed: HaDisarmed | undefined;
   const devices = new Set<HostId>();
   const notes: Array<{ key: string; note: HaNote }> = [];
   const unreadable: Array<{ key: string; reason: string }> = [];
@@ -141,6 +153,12 @@ export function makeView(records: Iterable<[string, Kept<HaRecord>]>): HaView {
       case 'proof':
         proofs.push(record.value);
         break;
+      case 'maintenance':
+        maintenance.set(record.value.host, record.value);
+        break;
+      case 'disarmed':
+        disarmed = record.value;
+        break;
       case 'device':
         devices.add(record.value.host);
         break;
@@ -156,7 +174,21 @@ export function makeView(records: Iterable<[string, Kept<HaRecord>]>): HaView {
   }
   notes.sort((a, b) => (a.key < b.key ? -1 : 1));
   unreadable.sort((a, b) => (a.key < b.key ? -1 : 1));
-  return { leader, vms, specs, assignments, reports, watchdogs, fences, proofs, devices, notes, unreadable };
+  return {
+    leader,
+    vms,
+    specs,
+    assignments,
+    reports,
+    watchdogs,
+    fences,
+    proofs,
+    maintenance,
+    disarmed,
+    devices,
+    notes,
+    unreadable,
+  };
 }
 
 /** Its agents are there, or have been: a cluster that was formed before there was HA has none of its records. */

@@ -70,12 +70,13 @@ export class World {
   }
 
   candidates = (): Candidate[] => {
-    const { hosts, catalog, facts } = this.#env;
+    const { hosts, catalog, facts, mirror } = this.#env;
+    const { maintenance } = mirror.view();
     return candidatesOf(
       hosts.all().filter(({ record }) => !facts.isWitness(record.id)),
       catalog.all(),
       facts.networks,
-    );
+    ).map((host) => (maintenance.has(host.id) ? { ...host, inMaintenance: true } : host));
   };
 
   volume = (name: string): Volume | undefined => {

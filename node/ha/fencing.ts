@@ -95,8 +95,7 @@ function begin(view: View, member: Member, why: string, id: string, leader: Guar
     .filter(({ id }) => id !== member.id)
     .map(({ id }) => ({ key: haKeys.fence(id), revision: view.fences.get(id)?.revision ?? 0 }));
   // ... and nobody may have disarmed HA meanwhile.
-  if (!view.unreadable.has(haKeys.disarmed))
-    evidence.push({ key: haKeys.disarmed, revision: view.disarmed?.revision ?? 0 });
+  if (!view.unreadable.has(haKeys.disarmed)) evidence.push({ key: haKeys.disarmed, revision: 0 });
   const value: HaFence = { v: 1, id, host: member.id, phase: 'fencing', why };
   return {
     kind: 'write',
