@@ -63,9 +63,7 @@ export const haStateSchema = z
     armed: z.boolean(),
     why: z.string(),
     /** for planned work: lost hosts are not acted upon for so many minutes; then it is armed by itself */
-    disarmed: z
-      .object({ minutesLeft: z.number().int(), by: z.string(), reason: z.string() })
-      .optional(),
+    disarmed: z.object({ minutesLeft: z.number().int(), by: z.string(), reason: z.string() }).optional(),
     /** false: the store does not answer, and what is here may be old */
     current: z.boolean(),
     leader: z.object({ id: hostIdSchema, name: nameSchema }).optional(),

@@ -29,7 +29,12 @@ export const hostSchema = z
     runsEngine: z.boolean(),
     /** it takes no VMs; `moving`: those that it has are being moved away */
     maintenance: z
-      .object({ state: z.enum(['moving', 'ready']), by: z.string(), since: timestampSchema, reason: z.string() })
+      .object({
+        state: z.enum(['moving', 'ready']),
+        by: z.string(),
+        since: timestampSchema,
+        reason: z.string(),
+      })
       .optional(),
     lastSeenAt: timestampSchema.optional(),
     bootedAt: timestampSchema.optional(),

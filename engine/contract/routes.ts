@@ -5,7 +5,13 @@ import { engineStatusSchema } from './engine.ts';
 import { eventSchema } from './events.ts';
 import { haConfirmOffSchema, haDisarmSchema, haHostSchema, haNoteSightSchema, haStateSchema } from './ha.ts';
 import { healthSchema, overviewSchema } from './health.ts';
-import { discoveredHostSchema, hostAddSchema, hostSchema, maintenanceBeginSchema, maintenancePlanSchema } from './hosts.ts';
+import {
+  discoveredHostSchema,
+  hostAddSchema,
+  hostSchema,
+  maintenanceBeginSchema,
+  maintenancePlanSchema,
+} from './hosts.ts';
 import { jobSchema } from './jobs.ts';
 import type { Permission } from './permissions.ts';
 import { loginSchema, passwordChangeSchema, sessionSchema } from './sessions.ts';

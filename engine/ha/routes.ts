@@ -19,7 +19,9 @@ export type HaRoutesEnv = {
   record(event: NewEvent): Promise<void>;
 };
 
-export const haRoutes = (env: HaRoutesEnv): Some<'getHa' | 'listHaTimeline' | 'confirmHostOff' | 'disarmHa' | 'armHa'> => ({
+export const haRoutes = (
+  env: HaRoutesEnv,
+): Some<'getHa' | 'listHaTimeline' | 'confirmHostOff' | 'disarmHa' | 'armHa'> => ({
   async disarmHa({ body, caller }) {
     const { minutes, reason } = body;
     const members = env.hosts.all().filter(({ record }) => record.membership === 'member');
@@ -37,9 +39,10 @@ export const haRoutes = (env: HaRoutesEnv): Some<'getHa' | 'listHaTimeline' | 'c
     return env.state();
   },
   async armHa({ caller }) {
-    if (!(await arm(env.store))) return;
+    if (!(await arm(env.store))) return undefined;
     const message = `${caller.name} armed HA again.`;
     await env.record({ severity: 'info', code: 'ha.armed', message, user: caller.name });
+    return undefined;
   },
   getHa: async () => env.state(),
   async listHaTimeline({ query }) {

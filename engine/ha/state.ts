@@ -181,7 +181,7 @@ function sightOf(
 /** As the leader would place them: by what hosts reported last. */
 export function admissionUnder(view: HaView, facts: Pick<HaFacts, 'hosts'>) {
   const hosts = facts.hosts
-    .filter(({ runsVms }) => runsVms)
+    .filter(({ id, runsVms }) => runsVms && !view.maintenance.has(id))
     .map(({ id, name, freeMiB }) => ({
       id,
       name,
