@@ -147,7 +147,14 @@ function lead(
     const guard = { key: haKeys.leader, revision: kept.revision };
     return [
       ...decideDisarmed(seen, view, guard, disarmed),
-      ...decideFencing(seen, view, guard, since, times, disarmed !== undefined || view.disarmed !== undefined),
+      ...decideFencing(
+        seen,
+        view,
+        guard,
+        since,
+        times,
+        disarmed !== undefined || view.disarmed !== undefined,
+      ),
       ...decideGiving(view, guard, since),
     ];
   }

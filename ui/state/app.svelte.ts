@@ -23,6 +23,8 @@ export type OpenDialog =
   | { kind: 'migrate-vm'; id: string }
   | { kind: 'delete-vm'; id: string }
   | { kind: 'confirm-off'; id: string }
+  | { kind: 'maintenance'; id: string }
+  | { kind: 'disarm' }
   | { kind: 'add-host' }
   | { kind: 'upload-image' }
   | { kind: 'delete-image'; id: string }
