@@ -100,7 +100,7 @@ export const allDialogs = ({ vm, off, host }: Places): Screen[] => [
     open: async (page) => {
       await button(page, 'Disarm for planned work').click();
       await page.getByLabel('Minutes').fill('0');
-      await page.getByText('Give it 1 to 1440 minutes').waitFor();
+      await page.getByText('Give it 1 to 1440 minutes').first().waitFor();
     },
   },
   {
