@@ -33,6 +33,9 @@ import { makeHub } from './live/hub.ts';
 import type { Log } from './log/log.ts';
 import { engineLoops } from './loops/engine-loops.ts';
 import { Loops } from './loops/loops.ts';
+import type { MaintenanceEnv } from './maintenance/facts.ts';
+import { maintenanceJob } from './maintenance/job.ts';
+import { maintenanceRoutes } from './maintenance/routes.ts';
 import { makeHealth } from './overview/health.ts';
 import { overviewRoutes } from './overview/routes.ts';
 import { Images, imageView } from './storage/images.ts';
@@ -43,7 +46,7 @@ import { sessionRoutes } from './users/routes.ts';
 import { Sessions } from './users/sessions.ts';
 import { Catalog } from './vms/catalog.ts';
 import { Tickets } from './vms/console.ts';
-import { type VmsEnv, vmKey } from './vms/env.ts';
+import { hostKey, type VmsEnv, vmKey } from './vms/env.ts';
 import { vmJobs } from './vms/jobs.ts';
 import { Reconciler } from './vms/reconcile.ts';
 import { vmRoutes } from './vms/routes.ts';
@@ -147,6 +150,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     log,
     changed: heedHa({
       touched,
+      tellHost: (id) => {
+        changes.notify(hostKey(id));
+        const entry = hosts.get(id);
+        if (entry !== undefined) world.tellHost(entry);
+      },
       tellHa: () => world.tellHa(),
       notes: () => void timeline.take(mirror.view()),
     }),
@@ -198,8 +206,17 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
           : { kind: 'image', image: imageView(record) };
       }),
   });
+  const maintenanceEnv: MaintenanceEnv = {
+    ...vmsEnv,
+    facts,
+    volumes: world.volumes,
+    view: world.vm,
+    jobs: () => jobs,
+    now,
+  };
   const kinds = [
     ...vmJobs(vmsEnv),
+    maintenanceJob(maintenanceEnv),
     deleteImageJob({ hosts, images, sleep }),
     addHostJob({
       db,
@@ -268,7 +285,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         networks: () => [...facts.networks],
       }),
       ...sessionRoutes(sessions),
-      ...hostRoutes({ hosts, jobs }),
+      ...hostRoutes({ hosts, jobs, view: world.host }),
+      ...maintenanceRoutes(maintenanceEnv),
       ...haRoutes({ store: options.store, mirror, hosts, state: world.ha, subjectOf, record }),
       ...fenceRoutes({ store: options.store, hosts, secrets: fenceSecrets, view: mirror.view, record }),
       ...vmRoutes({

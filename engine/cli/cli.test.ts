@@ -156,6 +156,17 @@ test('HA: its state, its timeline, a VM’s policy, and a host that is confirmed
   assert.match((await run('ha confirm-off host2 --name host2')).err, 'it is online');
 });
 
+test('planned work: HA is disarmed and armed, a host goes into maintenance and comes back', async () => {
+  assert.is((await run('ha disarm')).code, 2);
+  assert.match((await run('ha disarm --minutes 5 --reason switch')).out, 'HA is disarmed for 5 min');
+  assert.match((await run('ha arm')).out, 'HA is armed again.');
+  await eventually('HA to be armed', async () => (await engine.client.call('getHa')).armed);
+  assert.is((await run('hosts maintenance host3')).code, 0);
+  assert.match((await run('hosts list')).out, /host3 +online, maintenance/);
+  assert.match((await run('hosts maintenance host2')).err, 'cannot be spared now');
+  assert.match((await run('hosts activate host3')).out, 'host3 may have VMs again.');
+});
+
 test('a discovered host is added by its name and code', async () => {
   assert.match((await run('hosts discovered')).out, 'host4');
   const code = engine.world.hosts[3]?.code ?? '';

@@ -31,6 +31,8 @@ const optionTable = {
   ca: { type: 'string' },
   fingerprint: { type: 'string' },
   name: { type: 'string' },
+  minutes: { type: 'string' },
+  reason: { type: 'string' },
   image: { type: 'string' },
   disk: { type: 'string' },
   cpus: { type: 'string' },

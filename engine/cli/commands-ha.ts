@@ -2,6 +2,7 @@ import { AppError } from '../../node/contract/error.ts';
 import { show } from './commands-vms.ts';
 import type { Command, Context } from './env.ts';
 import { findHost, need } from './find.ts';
+import { follow } from './jobs.ts';
 import { table } from './table.ts';
 
 async function status(context: Context): Promise<void> {
@@ -66,11 +67,64 @@ async function confirmOff(context: Context): Promise<void> {
   show(context, now, () => [`${now.name}: ${now.state}. ${now.why}`]);
 }
 
+const reasonOf = ({ options }: Context): string =>
+  typeof options['reason'] === 'string' ? options['reason'] : '';
+
+async function disarm(context: Context): Promise<void> {
+  const minutes = Number(context.options['minutes']);
+  if (!Number.isInteger(minutes) || minutes < 1)
+    throw new AppError({
+      code: 'cli.usage',
+      family: 'invalid',
+      message: 'Say for how many minutes with --minutes; a day (1440) at most.',
+    });
+  const ha = await context.client.call('disarmHa', { body: { minutes, reason: reasonOf(context) } });
+  show(context, ha, () => [
+    `HA is disarmed for ${minutes} min: nothing is done about a lost host until then.`,
+  ]);
+}
+
+async function arm(context: Context): Promise<void> {
+  await context.client.call('armHa');
+  show(context, {}, () => ['HA is armed again.']);
+}
+
+async function beginMaintenance(context: Context): Promise<void> {
+  const host = await findHost(context, need(context.args, 0, 'host'));
+  const { jobId } = await context.client.call('beginMaintenance', {
+    params: { id: host.id },
+    body: { reason: reasonOf(context) },
+  });
+  await follow(context, jobId);
+}
+
+async function endMaintenance(context: Context): Promise<void> {
+  const host = await findHost(context, need(context.args, 0, 'host'));
+  await context.client.call('endMaintenance', { params: { id: host.id } });
+  show(context, {}, () => [`${host.name} may have VMs again.`]);
+}
+
 export const haCommands: Record<string, Command> = {
   'ha status': {
     usage: 'ha status',
     help: 'is HA armed, how are the hosts, who has which VM, may a host be lost?',
     run: status,
+  },
+  'ha disarm': {
+    usage: 'ha disarm --minutes N [--reason TEXT]',
+    help: 'for planned work: leave lost hosts alone for so long, a day at most',
+    run: disarm,
+  },
+  'ha arm': { usage: 'ha arm', help: 'act upon lost hosts again', run: arm },
+  'hosts maintenance': {
+    usage: 'hosts maintenance HOST [--reason TEXT]',
+    help: 'move all its VMs away while they run, and give it no more',
+    run: beginMaintenance,
+  },
+  'hosts activate': {
+    usage: 'hosts activate HOST',
+    help: 'end its maintenance: it may have VMs again',
+    run: endMaintenance,
   },
   'ha timeline': { usage: 'ha timeline', help: 'what HA saw and decided, newest last', run: timeline },
   'ha confirm-off': {

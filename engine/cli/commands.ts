@@ -31,7 +31,7 @@ async function hosts(context: Context): Promise<void> {
       ['name', 'state', 'address', 'vms', 'memory free', 'cpu', 'version', 'why'],
       items.map((host) => [
         host.runsEngine ? `${host.name} *` : host.name,
-        host.state,
+        host.maintenance === undefined ? host.state : `${host.state}, maintenance`,
         host.address,
         String(host.vmCount),
         `${mib(host.memory.availableMiB)} of ${mib(host.memory.totalMiB)}`,

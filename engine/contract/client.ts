@@ -74,14 +74,16 @@ export function makeEngineClient(send: EngineSend): EngineClient {
   return {
     async call(name, ...args) {
       const route: EngineRoute = engineRoutes[name];
-      const given: Given = args[0] ?? {};
+      // What it may be is checked where it is called; the union over all routes is more than the compiler can spell.
+      const [first, options] = args as readonly [Given?, EngineCallOptions?];
+      const given: Given = first ?? {};
       const answer = await send({
         method: route.method,
         path: fillPath(route.path, given.params) + queryString(given.query),
         body: given.body,
         upload: given.upload,
         expects: route.reply === undefined ? 'nothing' : route.transport === 'text' ? 'text' : 'json',
-        signal: args[1]?.signal,
+        signal: options?.signal,
       });
       // Health answers 503 with its own body while the engine is not ready.
       const isAnswer = answer.status < 400 || name === 'getHealth';

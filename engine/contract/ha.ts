@@ -66,6 +66,8 @@ export const haStateSchema = z
     /** agents are there and one of them leads: lost hosts are acted upon */
     armed: z.boolean(),
     why: z.string(),
+    /** for planned work: lost hosts are not acted upon for so many minutes; then it is armed by itself */
+    disarmed: z.object({ minutesLeft: z.number().int(), by: z.string(), reason: z.string() }).optional(),
     /** false: the store does not answer, and what is here may be old */
     current: z.boolean(),
     leader: z.object({ id: hostIdSchema, name: nameSchema }).optional(),
@@ -91,6 +93,12 @@ export const haNoteSightSchema = z
 
 /** POST /api/v1/ha/hosts/{id}/confirm-off: the host's name, typed, so that nobody confirms the wrong one */
 export const haConfirmOffSchema = z.strictObject({ name: z.string().max(63) });
+
+/** POST /api/v1/ha/disarm: for how long, a day at most */
+export const haDisarmSchema = z.strictObject({
+  minutes: z.number().int().min(1, 'a minute at least').max(1_440, 'a day at most'),
+  reason: z.string().max(200).default(''),
+});
 
 export type HaPriority = z.infer<typeof haPrioritySchema>;
 export type HaPolicy = z.infer<typeof haPolicySchema>;

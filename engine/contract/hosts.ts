@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { announcementSchema } from '../../node/contract/host.ts';
-import { hostIdSchema, nameSchema } from '../../node/contract/ids.ts';
+import { hostIdSchema, nameSchema, vmIdSchema } from '../../node/contract/ids.ts';
 import { pairingCodeSchema } from '../../node/contract/pairing.ts';
 import { timestampSchema } from './common.ts';
 
@@ -27,6 +27,15 @@ export const hostSchema = z
     machine: z.string(),
     vmCount: z.number().int(),
     runsEngine: z.boolean(),
+    /** it takes no VMs; `moving`: those that it has are being moved away */
+    maintenance: z
+      .object({
+        state: z.enum(['moving', 'ready']),
+        by: z.string(),
+        since: timestampSchema,
+        reason: z.string(),
+      })
+      .optional(),
     lastSeenAt: timestampSchema.optional(),
     bootedAt: timestampSchema.optional(),
   })
@@ -42,6 +51,17 @@ export const hostAddSchema = z.strictObject({
   code: pairingCodeSchema,
 });
 
+/** GET /api/v1/hosts/{id}/maintenance: what would be moved where, and what speaks against it, sentences */
+export const maintenancePlanSchema = z
+  .object({
+    moves: z.array(z.object({ id: vmIdSchema, name: z.string(), to: nameSchema.optional() })),
+    against: z.array(z.string()),
+  })
+  .meta({ id: 'MaintenancePlan' });
+/** POST: refused with all that speaks against it, else the job that moves all VMs away */
+export const maintenanceBeginSchema = z.strictObject({ reason: z.string().max(200).default('') });
+
+export type MaintenancePlan = z.infer<typeof maintenancePlanSchema>;
 export type HostState = z.infer<typeof hostStateSchema>;
 export type Host = z.infer<typeof hostSchema>;
 export type DiscoveredHost = z.infer<typeof discoveredHostSchema>;

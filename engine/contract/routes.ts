@@ -12,9 +12,15 @@ import {
   fenceDeviceUpdateSchema,
   fenceKindSchema,
 } from './fence.ts';
-import { haConfirmOffSchema, haHostSchema, haNoteSightSchema, haStateSchema } from './ha.ts';
+import { haConfirmOffSchema, haDisarmSchema, haHostSchema, haNoteSightSchema, haStateSchema } from './ha.ts';
 import { healthSchema, overviewSchema } from './health.ts';
-import { discoveredHostSchema, hostAddSchema, hostSchema } from './hosts.ts';
+import {
+  discoveredHostSchema,
+  hostAddSchema,
+  hostSchema,
+  maintenanceBeginSchema,
+  maintenancePlanSchema,
+} from './hosts.ts';
 import { jobSchema } from './jobs.ts';
 import type { Permission } from './permissions.ts';
 import { loginSchema, passwordChangeSchema, sessionSchema } from './sessions.ts';
@@ -192,6 +198,55 @@ export const engineRoutes = {
     reply: acceptedSchema,
   },
 
+  getMaintenancePlan: {
+    method: 'GET',
+    path: '/api/v1/hosts/{id}/maintenance',
+    tag: 'hosts',
+    summary: 'What maintenance of this host would move where, and what speaks against it.',
+    access: 'hosts.read',
+    params: host,
+    status: 200,
+    reply: maintenancePlanSchema,
+  },
+  beginMaintenance: {
+    method: 'POST',
+    path: '/api/v1/hosts/{id}/maintenance',
+    tag: 'hosts',
+    summary: 'Move all VMs away while they run, and give it no more; refused when it cannot be spared.',
+    access: 'hosts.maintain',
+    params: host,
+    body: maintenanceBeginSchema,
+    status: 202,
+    reply: acceptedSchema,
+  },
+  endMaintenance: {
+    method: 'DELETE',
+    path: '/api/v1/hosts/{id}/maintenance',
+    tag: 'hosts',
+    summary: 'It may have VMs again; none is moved back by this.',
+    access: 'hosts.maintain',
+    params: host,
+    status: 204,
+  },
+
+  disarmHa: {
+    method: 'POST',
+    path: '/api/v1/ha/disarm',
+    tag: 'ha',
+    summary: 'For planned work: nothing is done about lost hosts for some minutes, a day at most.',
+    access: 'ha.disarm',
+    body: haDisarmSchema,
+    status: 200,
+    reply: haStateSchema,
+  },
+  armHa: {
+    method: 'DELETE',
+    path: '/api/v1/ha/disarm',
+    tag: 'ha',
+    summary: 'Act upon lost hosts again, at once.',
+    access: 'ha.disarm',
+    status: 204,
+  },
   getHa: {
     method: 'GET',
     path: '/api/v1/ha',

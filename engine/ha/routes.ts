@@ -7,7 +7,7 @@ import type { HaState } from '../contract/ha.ts';
 import type { EventSubject, NewEvent } from '../events/store.ts';
 import type { Hosts } from '../hosts/hosts.ts';
 import type { HaMirror } from './mirror.ts';
-import { proveByPerson } from './store.ts';
+import { arm, disarm, proveByPerson } from './store.ts';
 import { noteSight } from './timeline.ts';
 
 export type HaRoutesEnv = {
@@ -19,7 +19,31 @@ export type HaRoutesEnv = {
   record(event: NewEvent): Promise<void>;
 };
 
-export const haRoutes = (env: HaRoutesEnv): Some<'getHa' | 'listHaTimeline' | 'confirmHostOff'> => ({
+export const haRoutes = (
+  env: HaRoutesEnv,
+): Some<'getHa' | 'listHaTimeline' | 'confirmHostOff' | 'disarmHa' | 'armHa'> => ({
+  async disarmHa({ body, caller }) {
+    const { minutes, reason } = body;
+    const members = env.hosts.all().filter(({ record }) => record.membership === 'member');
+    await disarm(
+      env.store,
+      { v: 1, leftMs: minutes * 60_000, by: caller.name, reason },
+      members.map(({ record }) => record),
+    );
+    await env.record({
+      severity: 'warning',
+      code: 'ha.disarmed',
+      message: `${caller.name} disarmed HA for ${minutes} min${reason === '' ? '' : `: ${reason}`}.`,
+      user: caller.name,
+    });
+    return env.state();
+  },
+  async armHa({ caller }) {
+    if (!(await arm(env.store))) return undefined;
+    const message = `${caller.name} armed HA again.`;
+    await env.record({ severity: 'info', code: 'ha.armed', message, user: caller.name });
+    return undefined;
+  },
   getHa: async () => env.state(),
   async listHaTimeline({ query }) {
     const nameOf = (id: HostId) => env.hosts.get(id)?.record.name ?? id;

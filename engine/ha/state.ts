@@ -1,4 +1,4 @@
-import type { HaAssignment } from '../../node/contract/ha.ts';
+import type { HaAssignment, HaDisarmed } from '../../node/contract/ha.ts';
 import type { HostId, VmId } from '../../node/contract/ids.ts';
 import type { HaHostSight, HaHostState, HaState, HaVmSight } from '../contract/ha.ts';
 import type { Volume } from '../contract/storage.ts';
@@ -25,6 +25,7 @@ export function haStateOf(view: HaView, facts: HaFacts): HaState {
   return {
     armed,
     why,
+    ...(facts.current && view.disarmed !== undefined ? { disarmed: disarmedOf(view.disarmed) } : {}),
     current: facts.current,
     ...(leader === undefined ? {} : { leader }),
     hosts: facts.hosts.map(({ id, name }) => hostOf(view, facts, id, name)),
@@ -43,6 +44,11 @@ function armedOf(view: HaView, facts: HaFacts, leader: string | undefined): { ar
       why: `HA needs three hosts: with ${facts.hosts.length} the loss of one leaves no majority.`,
     };
   if (leader === undefined) return { armed: false, why: 'No host leads HA now.' };
+  if (view.disarmed !== undefined)
+    return {
+      armed: false,
+      why: `Disarmed for planned work by ${view.disarmed.by}: nothing is done about a lost host.`,
+    };
   return { armed: true, why: `Lost hosts are acted upon; ${leader} leads.` };
 }
 
@@ -89,6 +95,9 @@ function hostState(view: HaView, facts: HaFacts, id: HostId): { state: HaHostSta
       break;
   }
   const report = view.reports.get(id);
+  const maintenance = view.maintenance.get(id);
+  if (maintenance !== undefined && report === undefined)
+    return { state: 'maintenance', why: `Since ${maintenance.by} said so; it is off, or its agent is.` };
   if (report === undefined)
     return isThere(view)
       ? { state: 'suspect', why: 'Its HA agent has not reported for some seconds.' }
@@ -99,10 +108,17 @@ function hostState(view: HaView, facts: HaFacts, id: HostId): { state: HaHostSta
       state: 'suspect',
       why: `${silentTo} of ${view.reports.size} hosts have not heard it for some seconds.`,
     };
-  if (report.maintenance)
+  if (report.maintenance || maintenance !== undefined)
     return { state: 'maintenance', why: 'It takes no VMs, and gives away those that it has.' };
   return { state: 'online', why: '' };
 }
+
+const minuteMs = 60_000;
+const disarmedOf = ({ leftMs, by, reason }: HaDisarmed) => ({
+  minutesLeft: Math.ceil(leftMs / minuteMs),
+  by,
+  reason,
+});
 
 const sentence = (text: string): string =>
   `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
@@ -174,7 +190,7 @@ function sightOf(
 /** As the leader would place them: by what hosts reported last. */
 export function admissionUnder(view: HaView, facts: Pick<HaFacts, 'hosts'>) {
   const hosts = facts.hosts
-    .filter(({ runsVms }) => runsVms)
+    .filter(({ id, runsVms }) => runsVms && !view.maintenance.has(id))
     .map(({ id, name, freeMiB }) => ({
       id,
       name,

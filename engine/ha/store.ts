@@ -1,7 +1,9 @@
 import { AppError } from '../../node/contract/error.ts';
 import {
   type HaAssignment,
+  type HaDisarmed,
   type HaFence,
+  type HaMaintenance,
   type HaProof,
   type HaSpec,
   type HaVm,
@@ -226,4 +228,66 @@ export async function proveByPerson(
       writes: [put(key, proof)],
     };
   });
+}
+
+/** From now on the host takes no VMs. Whose word is there already stays. */
+export async function beginMaintenance(store: ClusterStore, wanted: HaMaintenance): Promise<void> {
+  const key = haKeys.maintenance(wanted.host);
+  await change(store, [key], (found) =>
+    recordAt(found, key, 'maintenance') === undefined
+      ? { guards: [{ key, revision: 0 }], writes: [put(key, wanted)] }
+      : undefined,
+  );
+}
+
+/** Also when it cannot be read: it says nothing but that the host takes no VMs. */
+export async function endMaintenance(store: ClusterStore, host: HostId): Promise<void> {
+  const key = haKeys.maintenance(host);
+  await change(store, [key], (found) => {
+    const entry = found.get(key);
+    if (entry === undefined) return undefined;
+    return { guards: [guardOf(key, entry)], writes: [{ key, remove: true }] };
+  });
+}
+
+/**
+ * Lost hosts are not acted upon for `leftMs` from now. Not while one of `hosts` is cut off from the storage and its VMs
+ * wait for that: they would wait all the longer. Once more: the time begins anew.
+ */
+export async function disarm(
+  store: ClusterStore,
+  wanted: HaDisarmed,
+  hosts: ReadonlyArray<{ id: HostId; name: string }>,
+): Promise<void> {
+  const key = haKeys.disarmed;
+  const fences = hosts.map(({ id, name }) => ({ name, key: haKeys.fence(id) }));
+  await change(store, [key, ...fences.map((fence) => fence.key)], (found) => {
+    const kept = recordAt(found, key, 'disarmed');
+    const lost = fences.filter((fence) => found.has(fence.key)).map(({ name }) => name);
+    if (lost.length > 0)
+      throw new AppError({
+        code: 'ha.host-is-lost',
+        family: 'conflict',
+        message: `HA cannot be disarmed now: it is at work on ${lost.join(', ')}, cut off from the storage.`,
+        remedy: 'Bring the host back and wait until HA shows it online.',
+        retry: 'later',
+      });
+    return {
+      guards: [guardOf(key, kept), ...fences.map((fence) => ({ key: fence.key, revision: 0 }))],
+      writes: [put(key, wanted)],
+    };
+  });
+}
+
+/** True: it was disarmed until now. Also when the record cannot be read: a person wants HA armed. */
+export async function arm(store: ClusterStore): Promise<boolean> {
+  const key = haKeys.disarmed;
+  let was = false;
+  await change(store, [key], (found) => {
+    const entry = found.get(key);
+    if (entry === undefined) return undefined;
+    was = true;
+    return { guards: [guardOf(key, entry)], writes: [{ key, remove: true }] };
+  });
+  return was;
 }

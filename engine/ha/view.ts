@@ -8,8 +8,10 @@ import {
 } from '../../node/contract/fence.ts';
 import {
   type HaAssignment,
+  type HaDisarmed,
   type HaFence,
   type HaLeader,
+  type HaMaintenance,
   type HaNote,
   type HaProof,
   type HaReport,
@@ -17,9 +19,11 @@ import {
   type HaVm,
   type HaWatchdog,
   haAssignmentSchema,
+  haDisarmedSchema,
   haFenceSchema,
   haKeys,
   haLeaderSchema,
+  haMaintenanceSchema,
   haNoteSchema,
   haProofSchema,
   haReportSchema,
@@ -43,6 +47,8 @@ export type HaView = {
   watchdogs: ReadonlyMap<HostId, HaWatchdog>;
   fences: ReadonlyMap<HostId, Kept<HaFence>>;
   proofs: readonly HaProof[];
+  maintenance: ReadonlyMap<HostId, HaMaintenance>;
+  disarmed: HaDisarmed | undefined;
   /** hosts that a fence device can switch off */
   devices: ReadonlySet<HostId>;
   fenceDevices: ReadonlyMap<string, Kept<FenceDevice>>;
@@ -64,6 +70,8 @@ export type HaRecord =
   | { kind: 'fence'; value: HaFence }
   | { kind: 'proof'; value: HaProof }
   | { kind: 'returned'; value: z.infer<typeof haReturnSchema> }
+  | { kind: 'maintenance'; value: HaMaintenance }
+  | { kind: 'disarmed'; value: HaDisarmed }
   | { kind: 'note'; value: HaNote }
   | { kind: 'device'; value: FenceDevice }
   | { kind: 'device-health'; value: FenceHealth }
@@ -79,6 +87,8 @@ const kinds = {
   fences: ['fence', haFenceSchema, ({ host }: HaFence) => haKeys.fence(host)],
   proofs: ['proof', haProofSchema, ({ fence, by, kind }: HaProof) => haKeys.proof(fence, by, kind)],
   returns: ['returned', haReturnSchema, undefined],
+  maintenance: ['maintenance', haMaintenanceSchema, ({ host }: HaMaintenance) => haKeys.maintenance(host)],
+  disarmed: ['disarmed', haDisarmedSchema, () => haKeys.disarmed],
   timeline: ['note', haNoteSchema, undefined],
   'fence-devices': ['device', fenceDeviceSchema, ({ id }: FenceDevice) => fenceKeys.device(id)],
   'fence-health': ['device-health', fenceHealthSchema, ({ device }: FenceHealth) => fenceKeys.health(device)],
@@ -125,6 +135,8 @@ export function makeView(records: Iterable<[string, Kept<HaRecord>]>): HaView {
   const watchdogs = new Map<HostId, HaWatchdog>();
   const fences = new Map<HostId, Kept<HaFence>>();
   const proofs: HaProof[] = [];
+  const maintenance = new Map<HostId, HaMaintenance>();
+  let disarmed: HaDisarmed | undefined;
   const devices = new Set<HostId>();
   const fenceDevices = new Map<string, Kept<FenceDevice>>();
   const fenceHealth = new Map<string, FenceHealth>();
@@ -156,6 +168,12 @@ export function makeView(records: Iterable<[string, Kept<HaRecord>]>): HaView {
         break;
       case 'proof':
         proofs.push(record.value);
+        break;
+      case 'maintenance':
+        maintenance.set(record.value.host, record.value);
+        break;
+      case 'disarmed':
+        disarmed = record.value;
         break;
       case 'device':
         devices.add(record.value.host);
@@ -192,6 +210,8 @@ export function makeView(records: Iterable<[string, Kept<HaRecord>]>): HaView {
     devices,
     fenceDevices,
     fenceHealth,
+    maintenance,
+    disarmed,
     notes,
     unreadable,
   };

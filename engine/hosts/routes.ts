@@ -1,12 +1,11 @@
 import { AppError } from '../../node/contract/error.ts';
 import type { Some } from '../api/handler.ts';
 import { pageOfList } from '../api/page.ts';
-import type { DiscoveredHost } from '../contract/hosts.ts';
+import type { DiscoveredHost, Host } from '../contract/hosts.ts';
 import type { Jobs } from '../jobs/runner.ts';
-import type { Hosts } from './hosts.ts';
-import { hostView } from './view.ts';
+import type { HostEntry, Hosts } from './hosts.ts';
 
-export type HostRoutesEnv = { hosts: Hosts; jobs: Jobs };
+export type HostRoutesEnv = { hosts: Hosts; jobs: Jobs; view(entry: HostEntry): Host };
 
 const askMs = 5_000;
 
@@ -36,11 +35,12 @@ async function discovered(hosts: Hosts): Promise<DiscoveredHost[]> {
 export const hostRoutes = ({
   hosts,
   jobs,
+  view,
 }: HostRoutesEnv): Some<'listHosts' | 'listDiscoveredHosts' | 'getHost' | 'addHost'> => ({
   async listHosts({ query }) {
     const all = hosts
       .all()
-      .map(hostView)
+      .map(view)
       .sort((a, b) => (a.name < b.name ? -1 : 1));
     return pageOfList(all, query, (host) => host.name);
   },
@@ -48,7 +48,7 @@ export const hostRoutes = ({
     return { items: await discovered(hosts) };
   },
   async getHost({ params }) {
-    return hostView(hosts.need(params.id));
+    return view(hosts.need(params.id));
   },
   async addHost({ body, caller }) {
     const known = hosts.get(body.id);

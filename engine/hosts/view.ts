@@ -2,7 +2,7 @@ import type { Host } from '../contract/hosts.ts';
 import type { HostEntry } from './hosts.ts';
 
 /** A host as the API shows it; what it has not told yet is empty. */
-export function hostView(entry: HostEntry): Host {
+export function hostView(entry: HostEntry, maintenance?: Host['maintenance']): Host {
   const { record, picture, lastSeenAt } = entry;
   const info = picture?.info;
   const running = [...(picture?.vms.values() ?? [])].filter(
@@ -30,6 +30,7 @@ export function hostView(entry: HostEntry): Host {
     machine: info === undefined ? '' : `${info.machine.vendor} ${info.machine.model}`.trim(),
     vmCount: running.length,
     runsEngine: running.some((vm) => vm.role === 'engine'),
+    ...(maintenance === undefined ? {} : { maintenance }),
     ...(lastSeenAt === undefined ? {} : { lastSeenAt: lastSeenAt.toISOString() }),
     ...(info === undefined ? {} : { bootedAt: info.bootedAt }),
   };

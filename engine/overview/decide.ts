@@ -193,7 +193,8 @@ function vmsSurvive(members: readonly Host[], { vms, ha }: Facts): Answer | unde
 }
 
 function hostProblem(host: Host): Problem[] {
-  if (host.state !== 'unreachable') return [];
+  // That it is off is what maintenance is for.
+  if (host.state !== 'unreachable' || host.maintenance !== undefined) return [];
   return [
     {
       severity: 'error',

@@ -30,6 +30,8 @@ export type Candidate = {
   networks: ReadonlySet<string>;
   /** volumes that are mounted and can be written to */
   volumes: ReadonlySet<string>;
+  /** it takes no VMs now */
+  inMaintenance?: boolean;
 };
 
 export type Options = {
@@ -59,6 +61,7 @@ const lasting: readonly Filter[] = [
 const filters: readonly Filter[] = [
   (_, host) =>
     host.online ? undefined : host.reason === '' ? 'It is not online.' : `It is not online: ${host.reason}`,
+  (_, host) => (host.inMaintenance === true ? 'It is in maintenance.' : undefined),
   (needs, host) => {
     const free = freeMiB(host);
     const wanted = needs.memoryMiB + perVmOverheadMiB;

@@ -1,5 +1,5 @@
 import { haKeys } from '../../node/contract/ha.ts';
-import { type VmId, vmIdSchema } from '../../node/contract/ids.ts';
+import { type HostId, hostIdSchema, type VmId, vmIdSchema } from '../../node/contract/ids.ts';
 import type { NewEvent } from '../events/store.ts';
 import type { HostEntry, HostsEnv } from '../hosts/hosts.ts';
 import type { Change } from '../hosts/observe.ts';
@@ -75,7 +75,7 @@ function tellState(env: HeedEnv, entry: HostEntry, lost: WeakSet<HostEntry>): vo
   if (entry.state === 'unreachable' && !lost.has(entry) && entry.record.membership === 'member') {
     lost.add(entry);
     void env.record({
-      severity: 'error',
+      severity: env.world().host(entry).maintenance === undefined ? 'error' : 'info',
       code: 'host.unreachable',
       message: `${name} cannot be reached: ${entry.reason}`,
       subject: subjectOf(entry),
@@ -94,13 +94,17 @@ const ofVms = [haKeys.vm(''), haKeys.spec(''), haKeys.assignment('')];
 
 /** What follows from a change of HA's records. */
 export const heedHa =
-  (env: { touched(id: VmId): void; tellHa(): void; notes(): void }) =>
+  (env: { touched(id: VmId): void; tellHost(id: HostId): void; tellHa(): void; notes(): void }) =>
   (keys: readonly string[]): void => {
     env.tellHa();
     const ids = new Set<VmId>();
     let notes = false;
     for (const key of keys) {
       notes ||= key.startsWith(haKeys.timeline);
+      if (key.startsWith(haKeys.maintenance(''))) {
+        const host = hostIdSchema.safeParse(key.slice(haKeys.maintenance('').length));
+        if (host.success) env.tellHost(host.data);
+      }
       const prefix = ofVms.find((each) => key.startsWith(each));
       const id = vmIdSchema.safeParse(prefix === undefined ? undefined : key.slice(prefix.length));
       if (id.success) ids.add(id.data);

@@ -1,8 +1,9 @@
-import type { VmId } from '../../node/contract/ids.ts';
+import type { HostId, VmId } from '../../node/contract/ids.ts';
 import type { ClusterFacts } from '../cluster/facts.ts';
 import type { LiveMessage } from '../contract/events.ts';
 import type { HaState } from '../contract/ha.ts';
 import type { Overview } from '../contract/health.ts';
+import type { Host } from '../contract/hosts.ts';
 import type { Volume } from '../contract/storage.ts';
 import type { Vm } from '../contract/vms.ts';
 import type { RecipientKeys } from '../fence/view.ts';
@@ -11,12 +12,13 @@ import { haStateOf } from '../ha/state.ts';
 import type { HostEntry, Hosts } from '../hosts/hosts.ts';
 import { hostView } from '../hosts/view.ts';
 import type { Hub } from '../live/hub.ts';
+import { maintenanceKind } from '../maintenance/job.ts';
 import { overviewOf } from '../overview/decide.ts';
 import type { Candidate } from '../scheduler/decide.ts';
 import { mergeVolume, type VolumeSight } from '../storage/volumes.ts';
 import { candidatesOf } from '../vms/candidates.ts';
 import type { Catalog } from '../vms/catalog.ts';
-import { vmKey } from '../vms/env.ts';
+import { hostKey, vmKey } from '../vms/env.ts';
 import type { VmRecord } from '../vms/model.ts';
 import type { Reconciler } from '../vms/reconcile.ts';
 import { stateOf, type VmSight, vmView } from '../vms/view.ts';
@@ -71,13 +73,24 @@ export class World {
     };
   }
 
+  host = (entry: HostEntry): Host => hostView(entry, this.#maintenance(entry.record.id));
+
+  #maintenance(id: HostId): Host['maintenance'] {
+    const kept = this.#env.mirror.view().maintenance.get(id);
+    if (kept === undefined) return undefined;
+    const isMoving = this.#env.jobOn(hostKey(id))?.kind === maintenanceKind;
+    const { by, since, reason } = kept;
+    return { state: isMoving ? 'moving' : 'ready', by, since, reason };
+  }
+
   candidates = (): Candidate[] => {
-    const { hosts, catalog, facts } = this.#env;
+    const { hosts, catalog, facts, mirror } = this.#env;
+    const { maintenance } = mirror.view();
     return candidatesOf(
       hosts.all().filter(({ record }) => !facts.isWitness(record.id)),
       catalog.all(),
       facts.networks,
-    );
+    ).map((host) => (maintenance.has(host.id) ? { ...host, inMaintenance: true } : host));
   };
 
   volume = (name: string): Volume | undefined => {
@@ -132,7 +145,7 @@ export class World {
   #makeOverview(): Overview {
     const { hosts, catalog, facts, strays, twice } = this.#env;
     return overviewOf({
-      hosts: hosts.all().map(hostView),
+      hosts: hosts.all().map(this.host),
       volumes: this.volumes(),
       vms: [...catalog.all()].map((record) => ({
         id: record.id,
@@ -162,7 +175,7 @@ export class World {
     this.tellOverview();
   }
   tellHost(entry: HostEntry): void {
-    this.#env.hub.publish(`host:${entry.record.id}`, () => ({ kind: 'host', host: hostView(entry) }));
+    this.#env.hub.publish(`host:${entry.record.id}`, () => ({ kind: 'host', host: this.host(entry) }));
     this.tellHa();
   }
   tellVolume(name: string): void {

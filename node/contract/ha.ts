@@ -131,6 +131,28 @@ export const haNoteSchema = z.object({
   text: z.string(),
 });
 
+/** Written by the engine: the host takes no VMs, and what was moved away from it may be switched off. */
+export const haMaintenanceSchema = z.object({
+  v: version,
+  host: hostIdSchema,
+  /** who, since when by the engine's clock, and why: for people alone */
+  by: z.string(),
+  since: z.iso.datetime(),
+  reason: z.string().default(''),
+});
+
+export const longestDisarmMs = 24 * 3_600_000;
+/**
+ * Written by the engine: lost hosts are not acted upon for so long. No time of day: hosts count `leftMs` down by their
+ * monotonic clocks from when they saw this revision, and the leader writes what is left each minute, until it is over.
+ */
+export const haDisarmedSchema = z.object({
+  v: version,
+  leftMs: z.number().int().positive().max(longestDisarmMs),
+  by: z.string(),
+  reason: z.string().default(''),
+});
+
 export const haLeaderSchema = z.object({ v: version, host: hostIdSchema, instance: z.string() });
 
 export const haKeys = {
@@ -149,6 +171,8 @@ export const haKeys = {
   /** `number` counts the host's notes within one start of its agent */
   note: (at: string, host: string, number: number) => `/trefoil/v1/ha/timeline/${at}-${host}-${number}`,
   timeline: '/trefoil/v1/ha/timeline/',
+  maintenance: (host: string) => `/trefoil/v1/ha/maintenance/${host}`,
+  disarmed: '/trefoil/v1/ha/disarmed',
   returned: (host: string) => `/trefoil/v1/ha/returns/${host}`,
 } as const;
 
@@ -161,4 +185,6 @@ export type HaWatchdog = z.infer<typeof haWatchdogSchema>;
 export type HaFence = z.infer<typeof haFenceSchema>;
 export type HaProof = z.infer<typeof haProofSchema>;
 export type HaReturn = z.infer<typeof haReturnSchema>;
+export type HaMaintenance = z.infer<typeof haMaintenanceSchema>;
+export type HaDisarmed = z.infer<typeof haDisarmedSchema>;
 export type HaLeader = z.infer<typeof haLeaderSchema>;

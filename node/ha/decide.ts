@@ -2,6 +2,7 @@ import { type HaReport, haKeys } from '../contract/ha.ts';
 import type { HostId } from '../contract/ids.ts';
 import { decideBarring } from './barring.ts';
 import { type Contact, contactOf } from './contact.ts';
+import { countsOn, decideDisarmed, disarmedMs, spared } from './disarmed.ts';
 import { decideFencing } from './fencing.ts';
 import { decideGiving } from './giving.ts';
 import {
@@ -28,7 +29,8 @@ import type { Timings } from './timings.ts';
 export function decide(memory: Memory, seen: Observation, times: Timings): Decision {
   const stalled = memory.tickMs !== undefined && seen.nowMs - memory.tickMs > times.stallMs;
   const steadySinceMs = stalled ? seen.nowMs : memory.steadySinceMs;
-  const since = new Since(stalled ? new Map() : memory.since, seen.nowMs);
+  const since = new Since(stalled ? new Map([...memory.since].filter(countsOn)) : memory.since, seen.nowMs);
+  const disarmed = disarmedMs(seen.view, since);
   // Nobody was asked before it was known: a host that has just joined is not silent.
   const known = new Set(
     seen.view?.members
@@ -36,14 +38,17 @@ export function decide(memory: Memory, seen: Observation, times: Timings): Decis
       .filter(({ forMs }) => forMs >= times.silentMs)
       .map(({ id }) => id),
   );
-  const contact = contactOf(seen, { ...memory, steadySinceMs }, since, times);
+  const contact = spared(contactOf(seen, { ...memory, steadySinceMs }, since, times), seen, disarmed);
   const own = decideOwnVms(seen, contact, memory.tries, since, times);
   const actions: Action[] = [...own.actions, ...decideBarring(seen, contact)];
   if (seen.watchdogMs !== undefined && mayFeed(seen, contact, times, since))
     actions.push({ kind: 'feed-watchdog', key: 'watchdog' });
   if (seen.view !== undefined && contact === 'sure') {
-    actions.push(...report(seen, seen.view, steadySinceMs, known, times), ...watchdogRecord(seen, seen.view));
-    actions.push(...lead(seen, seen.view, since, times));
+    actions.push(
+      ...report(seen, seen.view, steadySinceMs, known, times),
+      ...watchdogRecord(seen, seen.view, disarmed),
+    );
+    actions.push(...lead(seen, seen.view, since, times, disarmed));
   }
   return {
     memory: {
@@ -106,13 +111,16 @@ function report(
   return [{ kind: 'write', key, guards: [], writes: [{ key, value, onLease: true }] }];
 }
 
-function watchdogRecord(seen: Observation, view: View): Action[] {
+function watchdogRecord(seen: Observation, view: View, disarmed: number | undefined): Action[] {
   const key = haKeys.watchdog(seen.self);
   const kept = view.watchdogs.get(seen.self);
   const guards: Guard[] = [{ key, revision: kept?.revision ?? 0 }];
-  if (seen.watchdogMs === undefined)
+  if (seen.watchdogMs === undefined || disarmed !== undefined)
     return kept === undefined ? [] : [{ kind: 'write', key, guards, writes: [{ key, remove: true }] }];
   if (kept?.value.instance === seen.instance && kept.value.timeoutMs === seen.watchdogMs) return [];
+  // safety: who was cut off right after this must know by its view that others count on it (disarmed.ts).
+  if (!view.unreadable.has(haKeys.disarmed))
+    guards.push({ key: haKeys.disarmed, revision: view.disarmed?.revision ?? 0 });
   const value = { v: 1, host: seen.self, instance: seen.instance, timeoutMs: seen.watchdogMs };
   return [{ kind: 'write', key, guards, writes: [{ key, value }] }];
 }
@@ -126,12 +134,29 @@ function mayFeed(seen: Observation, contact: Contact, times: Timings, since: Sin
   return contact !== 'lost' || idle || (ending ?? 0) < times.killMs;
 }
 
-function lead(seen: Observation, view: View, since: Since, times: Timings): Action[] {
+function lead(
+  seen: Observation,
+  view: View,
+  since: Since,
+  times: Timings,
+  disarmed: number | undefined,
+): Action[] {
   const kept = view.leader;
   const isUs = kept?.value.host === seen.self && kept.value.instance === seen.instance;
   if (kept !== undefined && isUs) {
     const guard = { key: haKeys.leader, revision: kept.revision };
-    return [...decideFencing(seen, view, guard, since, times), ...decideGiving(view, guard, since)];
+    return [
+      ...decideDisarmed(seen, view, guard, disarmed),
+      ...decideFencing(
+        seen,
+        view,
+        guard,
+        since,
+        times,
+        disarmed !== undefined || view.disarmed !== undefined,
+      ),
+      ...decideGiving(view, guard, since),
+    ];
   }
   const vacant =
     kept === undefined || kept.value.host === seen.self || silentForMajority(view, kept.value.host);

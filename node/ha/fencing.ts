@@ -30,6 +30,7 @@ export function decideFencing(
   leader: Guard,
   since: Since,
   times: Timings,
+  disarmed: boolean,
 ): Action[] {
   const actions: Action[] = [];
   let begun = false;
@@ -43,7 +44,7 @@ export function decideFencing(
     if (mayBeFenced(view, member.id)) continue;
     const why = whyToFence(seen, view, member, since, times);
     // One at a time: the next one is counted against what this one leaves.
-    if (why === undefined || begun) continue;
+    if (why === undefined || begun || disarmed || isAtRest(view, member.id)) continue;
     if (mayFenceOneMore(view)) {
       begun = true;
       actions.push(begin(view, member, why, seen.nonce, leader));
@@ -93,6 +94,8 @@ function begin(view: View, member: Member, why: string, id: string, leader: Guar
   const others = view.members
     .filter(({ id }) => id !== member.id)
     .map(({ id }) => ({ key: haKeys.fence(id), revision: view.fences.get(id)?.revision ?? 0 }));
+  // ... and nobody may have disarmed HA meanwhile.
+  if (!view.unreadable.has(haKeys.disarmed)) evidence.push({ key: haKeys.disarmed, revision: 0 });
   const value: HaFence = { v: 1, id, host: member.id, phase: 'fencing', why };
   return {
     kind: 'write',
@@ -160,6 +163,12 @@ function goOn(view: View, kept: Kept<HaFence>, leader: Guard, since: Since, time
       return forget(view, kept, leader);
   }
 }
+
+/** In maintenance, with nothing that could run there: when it is off, there is nothing to keep it from. */
+const isAtRest = (view: View, host: HostId): boolean =>
+  view.maintenance.has(host) &&
+  [...view.assignments.values()].every(({ value }) => value.host !== host && value.movingTo !== host) &&
+  ![...view.unreadable].some((key) => key.startsWith(haKeys.assignment('')));
 
 /** Gone when no host that is there refuses it any more; a host that is not there takes its rules away when it comes. */
 function forget(view: View, kept: Kept<HaFence>, leader: Guard): Action[] {

@@ -1,5 +1,6 @@
 import {
   type HaAssignment,
+  type HaDisarmed,
   type HaFence,
   type HaLeader,
   type HaProof,
@@ -35,6 +36,10 @@ export type View = {
   /** by fence id */
   proofs: ReadonlyMap<string, readonly HaProof[]>;
   returns: ReadonlyMap<HostId, HaReturn>;
+  /** hosts that take no VMs */
+  maintenance: ReadonlySet<HostId>;
+  /** lost hosts are not acted upon, as long as `disarmed.ts` says */
+  disarmed: Kept<HaDisarmed> | undefined;
   /** keys whose values do not parse, or are of a newer version: what they speak of is left as it is */
   unreadable: ReadonlySet<string>;
 };

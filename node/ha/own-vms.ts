@@ -47,7 +47,10 @@ export function decideOwnVms(
   // safety: what the store says of this watchdog must be true before the first VM starts: others may count on it.
   const watchdog = view.watchdogs.get(seen.self)?.value;
   const isTold = watchdog === undefined || watchdog.instance === seen.instance;
-  if (!isTold || watchdog?.timeoutMs !== seen.watchdogMs) return { actions, tries };
+  // While HA is disarmed it is not told, and nobody counts on it.
+  const mayBeUntold =
+    watchdog === undefined && (view.disarmed !== undefined || view.unreadable.has(haKeys.disarmed));
+  if (!mayBeUntold && (!isTold || watchdog?.timeoutMs !== seen.watchdogMs)) return { actions, tries };
   for (const [vm, kept] of inOrder(view)) {
     const { value } = kept;
     if (value.host !== seen.self || value.state !== 'given') continue;

@@ -1,4 +1,4 @@
-import type { HaAssignment, HaReport, HaVm } from '../contract/ha.ts';
+import { type HaAssignment, type HaReport, type HaVm, haKeys } from '../contract/ha.ts';
 import type { HostId } from '../contract/ids.ts';
 import { mayBeFenced, type View } from './model.ts';
 
@@ -22,7 +22,11 @@ export function roomOf(view: View): Room {
 }
 
 const mayTake = (view: View, report: HaReport): boolean =>
-  !report.maintenance && report.vmsKnown && !mayBeFenced(view, report.host);
+  !report.maintenance &&
+  !view.maintenance.has(report.host) &&
+  !view.unreadable.has(haKeys.maintenance(report.host)) &&
+  report.vmsKnown &&
+  !mayBeFenced(view, report.host);
 
 /**
  * The host, and room without it; or why there is none. A host on which it failed is the last choice; else the preferred

@@ -1,16 +1,20 @@
 import {
   type HaAssignment,
+  type HaDisarmed,
   type HaFence,
   type HaLeader,
+  type HaMaintenance,
   type HaProof,
   type HaReport,
   type HaReturn,
   type HaVm,
   type HaWatchdog,
   haAssignmentSchema,
+  haDisarmedSchema,
   haFenceSchema,
   haKeys,
   haLeaderSchema,
+  haMaintenanceSchema,
   haProofSchema,
   haReportSchema,
   haReturnSchema,
@@ -29,7 +33,9 @@ export type HaRecord =
   | { kind: 'watchdog'; value: HaWatchdog }
   | { kind: 'fence'; value: HaFence }
   | { kind: 'proof'; value: HaProof }
-  | { kind: 'returned'; value: HaReturn };
+  | { kind: 'returned'; value: HaReturn }
+  | { kind: 'maintenance'; value: HaMaintenance }
+  | { kind: 'disarmed'; value: HaDisarmed };
 
 export type Unreadable = { kind: 'corrupt'; reason: string };
 
@@ -42,6 +48,8 @@ const kinds = {
   proofs: ['proof', haProofSchema],
   returns: ['returned', haReturnSchema],
   leader: ['leader', haLeaderSchema],
+  maintenance: ['maintenance', haMaintenanceSchema],
+  disarmed: ['disarmed', haDisarmedSchema],
 } as const;
 
 /** Undefined: a key of another kind. Throws nothing: a value that does not fit is told by its reason. */
@@ -73,7 +81,9 @@ export function makeView(layout: Layout, records: Iterable<[string, Kept<HaRecor
   const fences = new Map<HostId, Kept<HaFence>>();
   const proofs = new Map<string, HaProof[]>();
   const returns = new Map<HostId, HaReturn>();
+  const maintenance = new Set<HostId>();
   const unreadable = new Set<string>();
+  let disarmed: Kept<HaDisarmed> | undefined;
   let leader: Kept<HaLeader> | undefined;
   for (const [key, { value: record, revision }] of records) {
     switch (record.kind) {
@@ -109,7 +119,26 @@ export function makeView(layout: Layout, records: Iterable<[string, Kept<HaRecor
       case 'returned':
         if (key === haKeys.returned(record.value.host)) returns.set(record.value.host, record.value);
         break;
+      case 'maintenance':
+        if (key === haKeys.maintenance(record.value.host)) maintenance.add(record.value.host);
+        break;
+      case 'disarmed':
+        disarmed = { value: record.value, revision };
+        break;
     }
   }
-  return { ...layout, leader, vms, assignments, reports, watchdogs, fences, proofs, returns, unreadable };
+  return {
+    ...layout,
+    leader,
+    vms,
+    assignments,
+    reports,
+    watchdogs,
+    fences,
+    proofs,
+    returns,
+    maintenance,
+    disarmed,
+    unreadable,
+  };
 }

@@ -3,7 +3,14 @@ import type { Browser } from 'playwright-core';
 import * as assert from 'uvu/assert';
 import { suite } from '../support/suite.ts';
 import { launchBrowser } from './support/browser.ts';
-import { allDialogs, allScreens, loseHostOf, problemsOf, troubledScreens } from './support/screens.ts';
+import {
+  allDialogs,
+  allScreens,
+  loseHostOf,
+  plannedWork,
+  problemsOf,
+  troubledScreens,
+} from './support/screens.ts';
 import { startTarget, type Target } from './support/target.ts';
 
 const test = suite('screens in the hand', { deadlineMs: 240_000 });
@@ -24,6 +31,10 @@ test('screens look right and are accessible, light and dark', async () => {
 
 test('dialogs and menus too', async () => {
   assert.is((await problemsOf(browser, target, 390, allDialogs)).join('\n'), '');
+});
+
+test('and during planned work', async () => {
+  assert.is((await problemsOf(browser, target, 390, plannedWork)).join('\n'), '');
 });
 
 test('and while a host is lost', async () => {

@@ -9,6 +9,7 @@ import {
   allScreens,
   loseHostOf,
   pictures,
+  plannedWork,
   problemsOf,
   troubledScreens,
 } from './support/screens.ts';
@@ -46,6 +47,10 @@ test('the login page, and a wrong password', async () => {
     await page.screenshot({ path: `${pictures}/login-${look.theme}-${look.width}.png` });
     await close();
   }
+});
+
+test('and during planned work', async () => {
+  assert.is((await problemsOf(browser, target, 1280, plannedWork)).join('\n'), '');
 });
 
 test('and while a host is lost', async () => {

@@ -75,7 +75,7 @@ export class Agents {
       ends: [...machine.ends.values()],
       barred: machine.bars,
       freeMemoryMiB: machine.memoryMiB - used,
-      maintenance: machine.maintenance,
+      maintenance: machine.view?.maintenance.has(machine.id) ?? false,
       watchdogMs: machine.watchdogMs,
     };
   }

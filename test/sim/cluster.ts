@@ -59,6 +59,8 @@ export function view(change: Partial<View> = {}): View {
     fences: new Map(),
     proofs: new Map(),
     returns: new Map(),
+    maintenance: new Set(),
+    disarmed: undefined,
     unreadable: new Set(),
     ...change,
   };

@@ -23,6 +23,12 @@ export function carryOut(world: World, command: Command): void {
       case 'all-on':
         for (const one of world.machines) world.power.on(one);
         return;
+      case 'disarm':
+        disarm(world, resolved.forMs);
+        return;
+      case 'arm':
+        world.etcd.remove(haKeys.disarmed);
+        return;
       case 'etcd-down':
         world.etcd.goDown();
         return;
@@ -30,6 +36,12 @@ export function carryOut(world: World, command: Command): void {
         world.etcd.comeUp();
         return;
     }
+}
+
+/** As the engine does it: not while a host is being fenced. */
+function disarm(world: World, leftMs: number): void {
+  if (world.machines.some(({ id }) => world.etcd.store.records.has(haKeys.fence(id)))) return;
+  world.etcd.put(haKeys.disarmed, { v: 1, leftMs, by: 'Ada', reason: '' });
 }
 
 /**
@@ -168,14 +180,15 @@ const simple: Record<SimpleCommand, (machine: Machine, world: World) => void> = 
   'disarm-watchdog': (machine) => {
     machine.watchdogMs = undefined;
   },
-  maintenance: (machine) => {
-    machine.maintenance = true;
+  maintenance: (machine, world) => {
+    const since = '2026-01-01T00:00:00.000Z';
+    world.etcd.put(haKeys.maintenance(machine.id), { v: 1, host: machine.id, by: 'Ada', since, reason: '' });
   },
-  'end-maintenance': (machine) => {
-    machine.maintenance = false;
+  'end-maintenance': (machine, world) => {
+    world.etcd.remove(haKeys.maintenance(machine.id));
   },
   'confirm-off': (machine, world) => confirmOff(world, machine),
-  'work-again': (machine) => {
+  'work-again': (machine, world) => {
     setBmc(machine, 'works');
     machine.endsHang = false;
     machine.startsFail = false;
@@ -183,7 +196,7 @@ const simple: Record<SimpleCommand, (machine: Machine, world: World) => void> = 
     machine.diskDelayMs = 0;
     machine.etcdIsUp = true;
     machine.severed.clear();
-    machine.maintenance = false;
+    world.etcd.remove(haKeys.maintenance(machine.id));
   },
 };
 

@@ -77,6 +77,8 @@ function drawCommands(random: Random, hosts: number, at: number, back: number): 
         random.chance(0.5) ? { do: 'work-again', host } : { do: 'brick-up', host },
       );
     case 11:
+      if (random.chance(0.2))
+        return both({ do: 'disarm', forMs: random.between(5_000, 90_000) }, { do: 'arm' });
       if (random.chance(0.3)) return both({ do: 'all-off' }, { do: 'all-on' });
       return both({ do: 'etcd-down' }, { do: 'etcd-up' });
     case 12: {

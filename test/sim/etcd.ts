@@ -95,6 +95,12 @@ export class Etcd {
     this.changed();
   }
 
+  remove(key: string): void {
+    if (!this.store.records.has(key)) return;
+    this.store.write([{ key, remove: true }], undefined);
+    this.changed();
+  }
+
   /** One request: applied at some moment or never, answered later or never. Tried for `requestMs`, then given up. */
   request<T>(machine: Machine, apply: () => T, then: (answer: T | undefined, tookMs: number) => void): void {
     const { clock, random } = this.#scene;

@@ -11,6 +11,7 @@ import type { Scene } from './plan.ts';
  *   only to the host to which it was moving;
  * - hosts are fenced only on the reports of a majority, or when their agent is gone, and never more than can be lost;
  * - a fence holds (`fenced`) only by a proof that is written down, or a watchdog that is;
+ * - while HA is disarmed no host is fenced anew;
  * - only the leader fences and gives.
  */
 type Records = ReadonlyMap<string, Kept<HaRecord | Unreadable>>;
@@ -61,6 +62,7 @@ function judgeFence(scene: Scene, records: Records, write: Write, by: Machine): 
   leads(scene, records, by, `wrote a fence of ${name}`);
   const majority = majorityOf(scene.machines.length);
   if (before === undefined) {
+    if (records.has(haKeys.disarmed)) scene.breaks(`${name} was fenced although HA is disarmed`);
     const reports = scene.machines.flatMap(({ id }) => get(records, haKeys.report(id), 'report') ?? []);
     const silent = reports.filter(({ host, silent: of }) => host !== after.host && of.includes(after.host));
     const isThere = reports.some(({ host }) => host === after.host);

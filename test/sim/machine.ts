@@ -33,7 +33,6 @@ export class Machine {
   libvirtHangs = false;
   watchdogMs: number | undefined;
   fedMs = 0;
-  maintenance = false;
   /** ends of VMs do not succeed */
   endsHang = false;
   startsFail = false;

@@ -29,6 +29,16 @@ const mapValues = <K, V>(map: ReadonlyMap<K, V>, change: (value: V) => V): Map<K
 
 export const mutants: Mutant[] = [
   {
+    rule: 'a host that spares its VMs while HA is disarmed proves nothing by its watchdog',
+    scenario: 'disarmed-cut-off-then-armed',
+    decide: onSeen((seen) =>
+      withView(seen, ({ disarmed, watchdogs }) => ({
+        watchdogs:
+          disarmed === undefined ? watchdogs : new Map([...watchdogs].filter(([host]) => host !== seen.self)),
+      })),
+    ),
+  },
+  {
     rule: 'a fence holds only by a proof',
     scenario: 'external-no-proof',
     decide: onSeen((seen) =>

@@ -76,6 +76,7 @@ export function runAndHeal(scenario: Scenario, seed: number, options: RunOptions
   const world = play(scenario, seed ^ 0x5bd1e995, options);
   world.say('--- all is mended');
   carryOut(world, { do: 'etcd-up' });
+  carryOut(world, { do: 'arm' });
   for (const machine of world.machines) {
     for (const command of ['thaw', 'go-on-agent', 'brick-up', 'work-again', 'power-on'] as const)
       carryOut(world, { do: command, host: machine.name });

@@ -33,10 +33,11 @@ const simpleCommands = [
   'work-again',
 ] as const;
 export type SimpleCommand = (typeof simpleCommands)[number];
-const allCommands = z.strictObject({ do: z.enum(['all-off', 'all-on', 'etcd-down', 'etcd-up']) });
+const allCommands = z.strictObject({ do: z.enum(['all-off', 'all-on', 'etcd-down', 'etcd-up', 'arm']) });
 export const commandSchema = z.union([
   z.strictObject({ do: z.enum(simpleCommands), host, as }),
   allCommands,
+  z.strictObject({ do: z.literal('disarm'), forMs: z.number().int().positive() }),
   z.strictObject({ do: z.enum(['cut', 'mend']), host, as, net, direction }),
   z.strictObject({ do: z.enum(['sever', 'join']), host, as, from: host }),
   z.strictObject({ do: z.literal('flap'), host, as, net, downMs: ms, upMs: ms, times: z.number().int() }),

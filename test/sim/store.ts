@@ -84,6 +84,8 @@ const folders: Record<string, HaRecord['kind']> = {
   proofs: 'proof',
   returns: 'returned',
   leader: 'leader',
+  maintenance: 'maintenance',
+  disarmed: 'disarmed',
 };
 
 function kindOf(key: string): HaRecord['kind'] {

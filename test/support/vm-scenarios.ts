@@ -13,7 +13,7 @@ async function imageId(engine: TestEngine) {
   return image.id;
 }
 
-async function makeVm(engine: TestEngine, name: string, start: boolean, ha: boolean): Promise<string> {
+export async function makeVm(engine: TestEngine, name: string, start: boolean, ha: boolean): Promise<string> {
   const { id, jobId } = await engine.client.call('createVm', {
     body: {
       name,
@@ -34,7 +34,7 @@ const diskCount = (engine: TestEngine): number =>
   [...(engine.world.volumes.get('data')?.files.keys() ?? [])].filter((path) => path.startsWith('disks/'))
     .length;
 
-const runsOnce = async (engine: TestEngine, id: string) => {
+export const runsOnce = async (engine: TestEngine, id: string) => {
   await eventually(
     'it to run, on one host, and to be shown so',
     async () => {
@@ -67,7 +67,7 @@ const isOneOrTheOther = async (engine: TestEngine, id: string) => {
     { deadlineMs: 15_000 },
   );
 };
-const leaveNothing = async (engine: TestEngine, id: string) => {
+export const leaveNothing = async (engine: TestEngine, id: string) => {
   const vm = await call(engine, id).catch(() => undefined);
   if (vm === undefined) return;
   if (vm.state === 'running') {

@@ -6,7 +6,7 @@ import type { Event } from '../../engine/contract/events.ts';
 import type { FenceDeviceState } from '../../engine/contract/fence.ts';
 import type { HaHostState } from '../../engine/contract/ha.ts';
 import type { Overview } from '../../engine/contract/health.ts';
-import type { HostState } from '../../engine/contract/hosts.ts';
+import type { Host, HostState } from '../../engine/contract/hosts.ts';
 import type { JobState, JobStep } from '../../engine/contract/jobs.ts';
 import type { Volume } from '../../engine/contract/storage.ts';
 import type { VmState } from '../../engine/contract/vms.ts';
@@ -42,6 +42,11 @@ export const hostLook = {
   joining: { tone: 'busy', label: 'Joining' },
   unreachable: { tone: 'error', label: 'Unreachable' },
 } as const satisfies Record<HostState, Look>;
+
+export const maintenanceLook = {
+  moving: { tone: 'busy', label: 'Into maintenance' },
+  ready: { tone: 'info', label: 'Maintenance' },
+} as const satisfies Record<NonNullable<Host['maintenance']>['state'], Look>;
 
 /** A host as HA sees it. */
 export const haHostLook = {

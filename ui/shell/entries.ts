@@ -6,13 +6,17 @@ import LogOut from '@lucide/svelte/icons/log-out';
 import Monitor from '@lucide/svelte/icons/monitor';
 import Plus from '@lucide/svelte/icons/plus';
 import Server from '@lucide/svelte/icons/server';
+import ShieldOff from '@lucide/svelte/icons/shield-off';
 import SunMoon from '@lucide/svelte/icons/sun-moon';
 import Trash from '@lucide/svelte/icons/trash-2';
 import Upload from '@lucide/svelte/icons/upload';
+import Wrench from '@lucide/svelte/icons/wrench';
 import type { Component } from 'svelte';
 import type { Job } from '../../engine/contract/jobs.ts';
 import type { Vm } from '../../engine/contract/vms.ts';
 import { guide, guideSections } from '../guide/pages.ts';
+import { armHa } from '../ha/arm.ts';
+import { endMaintenance } from '../hosts/maintenance.ts';
 import { cancelJob } from '../jobs/cancel.ts';
 import { isActive } from '../lib/cluster.ts';
 import { guidePages, href } from '../lib/route.ts';
@@ -91,6 +95,31 @@ export const doEntries = (app: App): Entry[] => [
     icon: Server,
     run: () => (app.dialog = { kind: 'add-host' }),
   },
+  ...app.live.cluster.hosts.map((host) =>
+    host.maintenance?.state === 'ready'
+      ? {
+          key: `maintenance-${host.id}`,
+          text: `End maintenance of ${host.name}`,
+          icon: Wrench,
+          run: () => void endMaintenance(app, host),
+        }
+      : {
+          key: `maintenance-${host.id}`,
+          text: `Maintenance of ${host.name}`,
+          words: 'drain empty evacuate switch off',
+          icon: Wrench,
+          run: () => (app.dialog = { kind: 'maintenance' as const, id: host.id }),
+        },
+  ),
+  app.live.cluster.ha?.disarmed === undefined
+    ? {
+        key: 'disarm',
+        text: 'Disarm HA for planned work',
+        words: 'pause fencing switch',
+        icon: ShieldOff,
+        run: () => (app.dialog = { kind: 'disarm' }),
+      }
+    : { key: 'arm', text: 'Arm HA', icon: ShieldOff, run: () => void armHa(app) },
   {
     key: 'upload',
     text: 'Upload an image',

@@ -26,6 +26,8 @@ export type OpenDialog =
   /** `id`: the host; without `device`: a new one */
   | { kind: 'fence-device'; id: string; device?: string }
   | { kind: 'delete-fence-device'; id: string; device: string }
+  | { kind: 'maintenance'; id: string }
+  | { kind: 'disarm' }
   | { kind: 'add-host' }
   | { kind: 'upload-image' }
   | { kind: 'delete-image'; id: string }

@@ -164,7 +164,7 @@ export async function openHaAgent(options: HaOptions, part: Part): Promise<{ clo
     watchdog,
     notes,
     freeMemoryMiB: () => (isWitness() ? 0 : memory.freeMiB()),
-    maintenance: () => false,
+    maintenance: () => store.picture.view()?.maintenance.has(self) ?? false,
     power: makePower({
       devicesOf: store.picture.fenceDevicesOf,
       openSecrets,

@@ -83,7 +83,26 @@ export const allScreens = ({ vm, off, host }: Places): Screen[] => [
   { name: 'not-found', path: '/nowhere', ready: 'There is nothing at this address' },
 ];
 
-export const allDialogs = ({ vm, off }: Places): Screen[] => [
+export const allDialogs = ({ vm, off, host }: Places): Screen[] => [
+  {
+    name: 'maintenance',
+    path: host,
+    ready: 'Bricks',
+    open: async (page) => {
+      await button(page, 'Maintenance').click();
+      await heading(page, /will move|No VM runs here/).waitFor();
+    },
+  },
+  {
+    name: 'disarm',
+    path: '/ha',
+    ready: 'Timeline',
+    open: async (page) => {
+      await button(page, 'Disarm for planned work').click();
+      await page.getByLabel('Minutes').fill('0');
+      await page.getByText('Give it 1 to 1440 minutes').first().waitFor();
+    },
+  },
   {
     name: 'create-vm',
     path: '/vms',
@@ -252,6 +271,50 @@ export async function problemsOf(
   await close();
   return [...problems, ...errors];
 }
+
+/** A host goes into maintenance and HA is disarmed, by what people click; at the end all is as before. */
+export const plannedWork = ({ host }: Places): Screen[] => [
+  {
+    name: 'ha-disarmed',
+    path: '/ha',
+    ready: 'Timeline',
+    open: async (page) => {
+      await button(page, 'Disarm for planned work').click();
+      await page.getByLabel('Why').fill('new switch');
+      await button(page, 'Disarm', true).click();
+      await page.getByText('HA is disarmed for 1 h').waitFor();
+    },
+  },
+  {
+    name: 'host-maintenance',
+    path: host,
+    ready: 'Bricks',
+    open: async (page) => {
+      await button(page, 'Maintenance').click();
+      await button(page, 'Begin maintenance').click();
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+      await button(page, 'End maintenance').waitFor({ timeout: 60_000 });
+      await page.getByText('No VM runs on it now.').waitFor();
+    },
+  },
+  {
+    name: 'hosts-maintenance',
+    path: '/hosts',
+    ready: 'host1',
+    open: (page) => page.locator('main').getByText('Maintenance', { exact: true }).waitFor(),
+  },
+  {
+    name: 'host-after-maintenance',
+    path: host,
+    ready: 'Bricks',
+    open: async (page) => {
+      await button(page, 'End maintenance').click();
+      await button(page, 'Maintenance', true).waitFor();
+      await button(page, 'Arm now').click();
+      await page.getByText('HA is disarmed for').waitFor({ state: 'detached' });
+    },
+  },
+];
 
 /** Takes the power from the host of a VM that HA does not start elsewhere; gives the host's name. */
 export function loseHostOf(target: Target, vmName: string): string {

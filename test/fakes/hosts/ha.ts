@@ -135,7 +135,7 @@ export function startHaAgents(world: FakeWorld, times: Timings = quickTimings): 
         ends: localEnds(host, begun),
         barred: bars.get(host.id) ?? new Map(),
         freeMemoryMiB: 'memoryAvailableMiB' in load ? load.memoryAvailableMiB : 0,
-        maintenance: false,
+        maintenance: agent.view?.maintenance.has(host.id) ?? false,
         watchdogMs: undefined,
       },
       times,

@@ -134,6 +134,7 @@ export function startTask(
   kind: Task['kind'],
   ms: number,
   finish: () => void,
+  cancelled: () => void = () => {},
 ): Task {
   const task: Task = {
     id: taskIdSchema.parse(randomUUID()),
@@ -145,7 +146,7 @@ export function startTask(
   };
   host.tasks.set(task.id, task);
   later(world, ms, () => {
-    if (task.state !== 'running') return;
+    if (task.state !== 'running') return cancelled();
     finish();
     Object.assign(task, { state: 'done', progress: 1, endedAt: world.now().toISOString() });
     emit(host, { kind: 'task', task });

@@ -217,12 +217,13 @@ export const vmHandlers: Pick<Handlers, Names> = {
     if (target === undefined || !target.powered || target === host)
       throw refuse('unavailable', 'host.unreachable', 'The target host cannot be reached.');
     become(host, vm, 'migrating-out', `moves to ${target.options.name}`);
-    return startTask(world, host, 'migrate', 3_000, () => {
+    const arrive = () => {
       host.kept.vms.delete(vm.spec.id);
       target.kept.vms.set(vm.spec.id, vm);
       become(target, vm, 'running', `came from ${host.options.name}`);
       emit(host, { kind: 'vm-gone', id: vm.spec.id, reason: `moved to ${target.options.name}` });
-    });
+    };
+    return startTask(world, host, 'migrate', 3_000, arrive, () => become(host, vm, 'running', 'stays here'));
   },
 
   getVmStatistics: ({ world, host }) => statisticsOf(world, host),
