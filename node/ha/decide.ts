@@ -2,6 +2,7 @@ import { type HaReport, haKeys } from '../contract/ha.ts';
 import type { HostId } from '../contract/ids.ts';
 import { decideBarring } from './barring.ts';
 import { type Contact, contactOf } from './contact.ts';
+import { decideEngine } from './engine-liveness.ts';
 import { decideFencing } from './fencing.ts';
 import { decideGiving } from './giving.ts';
 import {
@@ -38,7 +39,9 @@ export function decide(memory: Memory, seen: Observation, times: Timings): Decis
   );
   const contact = contactOf(seen, { ...memory, steadySinceMs }, since, times);
   const own = decideOwnVms(seen, contact, memory.tries, since, times);
-  const actions: Action[] = [...own.actions, ...decideBarring(seen, contact)];
+  const engine = decideEngine(seen, contact, memory.engine, since, times);
+  const stays = own.actions.filter((one) => one.kind !== 'start-vm' || one.vm !== engine.leaves);
+  const actions: Action[] = [...engine.actions, ...stays, ...decideBarring(seen, contact)];
   if (seen.watchdogMs !== undefined && mayFeed(seen, contact, times, since))
     actions.push({ kind: 'feed-watchdog', key: 'watchdog' });
   if (seen.view !== undefined && contact === 'sure') {
@@ -52,6 +55,7 @@ export function decide(memory: Memory, seen: Observation, times: Timings): Decis
       steadySinceMs,
       since: since.next,
       tries: own.tries,
+      engine: engine.memory,
     },
     actions,
     contact,
