@@ -10,6 +10,7 @@ import { ClusterFacts } from './cluster/facts.ts';
 import type { ClusterStore } from './cluster/port.ts';
 import { type ClusterRecord, loadNetworks, loadVolumes } from './cluster/store.ts';
 import type { EngineStatus } from './contract/engine.ts';
+import type { Health } from './contract/health.ts';
 import { apiExtensions } from './contract/routes.ts';
 import type { Database } from './db/database.ts';
 import { recordEvent } from './events/events.ts';
@@ -72,6 +73,7 @@ export type Engine = {
   jobs: Jobs;
   hosts: Hosts;
   catalog: Catalog;
+  health(): Promise<Health>;
   stop(): Promise<void>;
 };
 
@@ -239,6 +241,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     extensions: [...apiExtensions],
     loops: loops.status(),
   });
+  const health = makeHealth({
+    version,
+    started: () => started,
+    ping: (deadlineMs) => database.ping(deadlineMs),
+    now: () => performance.now(),
+  });
   const app = makeApp({
     log,
     sessions,
@@ -246,12 +254,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     files: options.files,
     handlers: {
       ...overviewRoutes({
-        health: makeHealth({
-          version,
-          started: () => started,
-          ping: (deadlineMs) => database.ping(deadlineMs),
-          now: () => performance.now(),
-        }),
+        health,
         status,
         overview: world.overview,
         networks: () => [...facts.networks],
@@ -313,6 +316,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     jobs,
     hosts,
     catalog,
+    health,
     async stop() {
       stopping.abort();
       await loops.stop();

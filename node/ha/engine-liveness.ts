@@ -40,12 +40,13 @@ export function decideEngine(
 ): EngineDecision {
   const { view, engine: signs, nowMs } = seen;
   const unchanged = { actions: [], memory: before };
-  if (view === undefined || contact !== 'sure') return unchanged;
+  if (view === undefined) return unchanged;
   const kept = engineHere(seen, view);
   if (kept === undefined) return { actions: [], memory: undefined };
   if (before?.leaves === true && before.epoch === kept.value.epoch) {
     const isGone = seen.vms?.every((one) => one.vm !== kept.value.vm) === true;
-    if (isGone) return { ...unchanged, actions: [giveBack(seen, kept)], leaves: kept.value.vm };
+    if (isGone && contact === 'sure')
+      return { ...unchanged, actions: [giveBack(seen, kept)], leaves: kept.value.vm };
   }
   const local = seen.vms?.find(({ vm }) => vm === kept.value.vm);
   const runs = local?.state === 'running' && local.incoming !== true && local.epoch === kept.value.epoch;
@@ -54,8 +55,9 @@ export function decideEngine(
   const memory = remember(before, kept.value, signs, nowMs, times);
   const verdict = verdictOf(signs, memory);
   const actions = tell(seen, view, before, memory, signs, since, times);
-  const why = whyHung(verdict, memory, signs, since, times);
-  if (why === undefined) return { actions, memory };
+  const why = whyHung(verdict, memory, signs, since, times, nowMs);
+  // A moment of doubt about the others changes nothing about the engine, but nothing is ended that could not be started.
+  if (why === undefined || contact !== 'sure') return { actions, memory };
   // safety: it is counted once for each start, and again only after its wait: an engine that boots is never shot.
   const isOnItsWay = memory.endedRun === signs.run;
   const wait = times.engineBackOffMs[Math.min(memory.restarts, times.engineBackOffMs.length - 1)] ?? 0;
@@ -105,6 +107,7 @@ function remember(
     wasReady: isReady || (isSameRun && before.wasReady),
     channelAnswered: answers || (isSameRun && before.channelAnswered),
     isCut: isSameRun && before.isCut,
+    unreadySinceMs: isSameRun ? before.unreadySinceMs : undefined,
     restarts: ranWell ? 0 : kept.restarts,
     restartedMs: kept.restartedMs,
     endedRun: kept.endedRun,
@@ -124,15 +127,20 @@ function verdictOf({ api, channel }: EngineSigns, { wasReady, channelAnswered }:
 
 function whyHung(
   verdict: Verdict,
-  { wasReady }: EngineMemory,
+  memory: EngineMemory,
   { run }: EngineSigns,
   since: Since,
   times: Timings,
+  nowMs: number,
 ): string | undefined {
   const silentMs = since.held(`engine-silent:${run}`, verdict === 'silent') ?? 0;
   const isDown = verdict === 'silent' || verdict === 'gone' || verdict === 'sick';
   const downMs = since.held(`engine-down:${run}`, isDown) ?? 0;
-  const unreadyMs = since.held(`engine-unready:${run}`, verdict !== 'ready' && verdict !== 'unknown') ?? 0;
+  const { wasReady } = memory;
+  // Not forgotten when this agent stood still for a moment: it is long.
+  const isUnready = verdict !== 'ready' && verdict !== 'unknown';
+  memory.unreadySinceMs = isUnready ? (memory.unreadySinceMs ?? nowMs) : undefined;
+  const unreadyMs = nowMs - (memory.unreadySinceMs ?? nowMs);
   if (wasReady && silentMs >= times.engineSilentMs)
     return 'stands still: it answers neither on its address nor through the channel of its VM';
   if (wasReady && downMs >= times.engineDownMs) {

@@ -133,6 +133,7 @@ export type EngineMemory = {
   run: string;
   wasReady: boolean;
   channelAnswered: boolean;
+  unreadySinceMs: number | undefined;
   /** told that it is not reached on its address, though it runs */
   isCut: boolean;
   /** so often its VM was started again for it, and when last */

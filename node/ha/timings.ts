@@ -74,7 +74,7 @@ export const timings: Timings = {
   // The slowest first boot that was measured, emulated on a busy machine, took 102 s.
   engineUnreadyMs: 600_000,
   engineTries: 3,
-  engineBackOffMs: [0, 60_000, 300_000],
+  engineBackOffMs: [0, 60_000, 120_000],
 };
 
 /**

@@ -39,6 +39,8 @@ export type Scene = {
   readonly clock: SimClock;
   readonly machines: readonly Machine[];
   say(text: string): void;
+  /** nobody reaches the engine on its address */
+  readonly engineIsCut: boolean;
   /** A law that must never break was broken. */
   breaks(text: string): void;
   vm(id: VmId): SimVm;

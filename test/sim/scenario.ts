@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { enginePriority } from '../../node/contract/ha.ts';
 import type { HostId, VmId } from '../../node/contract/ids.ts';
 import type { Plan } from './plan.ts';
 
@@ -33,10 +34,13 @@ const simpleCommands = [
   'work-again',
 ] as const;
 export type SimpleCommand = (typeof simpleCommands)[number];
-const allCommands = z.strictObject({ do: z.enum(['all-off', 'all-on', 'etcd-down', 'etcd-up']) });
+const allCommands = z.strictObject({
+  do: z.enum(['all-off', 'all-on', 'etcd-down', 'etcd-up', 'cut-engine', 'mend-engine']),
+});
 export const commandSchema = z.union([
   z.strictObject({ do: z.enum(simpleCommands), host, as }),
   allCommands,
+  z.strictObject({ do: z.enum(['hang-engine', 'end-engine']), backInMs: ms.optional() }),
   z.strictObject({ do: z.enum(['cut', 'mend']), host, as, net, direction }),
   z.strictObject({ do: z.enum(['sever', 'join']), host, as, from: host }),
   z.strictObject({ do: z.literal('flap'), host, as, net, downMs: ms, upMs: ms, times: z.number().int() }),
@@ -67,6 +71,8 @@ export const scenarioSchema = z.strictObject({
   hosts: z.number().int().min(1).max(12).default(3),
   /** so many, or each by itself: vm1, vm2 ... */
   vms: z.union([z.number().int().min(0), z.array(vmSchema)]).default(3),
+  /** vm1 is the engine's */
+  engine: z.boolean().default(false),
   memoryMiB: z.number().int().default(8_192),
   watchdogMs: z.number().int().optional(),
   /** each host has a fence device */
@@ -147,7 +153,7 @@ export function planOf(scenario: Scenario): Plan {
     vms: vms.map(({ priority, memoryMiB, allowedHosts, preferredHost }, index) => ({
       id: vmId(index + 1),
       name: `vm${index + 1}`,
-      priority: priority ?? 99 - index,
+      priority: scenario.engine && index === 0 ? enginePriority : (priority ?? 99 - index),
       memoryMiB,
       volume: 'data',
       ...(allowedHosts === undefined ? {} : { allowedHosts: allowedHosts.map(hostIdOf) }),

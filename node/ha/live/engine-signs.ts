@@ -1,12 +1,12 @@
 import { request } from 'node:https';
 import type { Clock } from '../../clock/clock.ts';
-import { AppError } from '../../contract/error.ts';
 import {
   type EngineState,
   engineChannel,
   engineChannelAnswerSchema,
   engineHealthSchema,
 } from '../../contract/engine-channel.ts';
+import { AppError } from '../../contract/error.ts';
 import type { VmId } from '../../contract/ids.ts';
 import type { LibvirtClient } from '../../libvirt/client.ts';
 import type { DomainRef } from '../../libvirt/procedures/shapes.ts';

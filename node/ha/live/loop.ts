@@ -6,7 +6,14 @@ import type { HostId } from '../../contract/ids.ts';
 import type { Log } from '../../log/log.ts';
 import type { Contact } from '../contact.ts';
 import { decide } from '../decide.ts';
-import { type Action, type EngineSigns, type Heard, type Memory, newMemory, type Observation } from '../model.ts';
+import {
+  type Action,
+  type EngineSigns,
+  type Heard,
+  type Memory,
+  newMemory,
+  type Observation,
+} from '../model.ts';
 import type { Timings } from '../timings.ts';
 import type { Bars } from './bars.ts';
 import type { Guests } from './guests.ts';
