@@ -5,7 +5,7 @@ import { commands as commonCommands } from './commands.ts';
 import { haCommands } from './commands-ha.ts';
 import { vmCommands } from './commands-vms.ts';
 import type { CliEnv, Command, Context } from './env.ts';
-import { hostStatus } from './local.ts';
+import { haOfThisHost, hostStatus } from './local.ts';
 import { login } from './login.ts';
 
 /**
@@ -16,6 +16,7 @@ const commands: Record<string, Command> = { ...commonCommands, ...vmCommands, ..
 
 const optionTable = {
   json: { type: 'boolean' },
+  local: { type: 'boolean' },
   'no-wait': { type: 'boolean' },
   ha: { type: 'string' },
   priority: { type: 'string' },
@@ -41,6 +42,7 @@ function help(env: CliEnv): void {
     ['login [--url URL] [--user NAME] [--ca FILE]', 'log in; the password is asked for, or TREFOIL_PASSWORD'],
     ['logout', 'end the session'],
     ['host status', 'what this host says of itself, also when the engine is down (root)'],
+    ['ha status --local', 'what the HA agent of this host knows, also when the engine is down (root)'],
     ...Object.values(commands).map((each): [string, string] => [each.usage, each.help]),
   ];
   for (const [usage, text] of rows) env.out(`  ${usage}\n      ${text}`);
@@ -80,7 +82,11 @@ async function run(env: CliEnv, argv: readonly string[]): Promise<void> {
     if (second !== 'status') throw usageError('Of a host there is only "host status".');
     return hostStatus(env, values.json === true);
   }
+  const isHaStatus = first === 'ha' && second === 'status';
+  if (isHaStatus && values.local === true) return haOfThisHost(env, values.json === true);
   const session = await env.load();
+  // On a host nobody needs to be logged in to see why the engine is away.
+  if (session === undefined && isHaStatus) return haOfThisHost(env, values.json === true);
   if (session === undefined)
     throw new AppError({
       code: 'session.required',

@@ -27,6 +27,7 @@ import { type PrepareEnv, prepareVm } from '../../vms/prepare.ts';
 import { systemVolumes } from '../../vms/volume-path.ts';
 import { qemuUser, systemAccelerator } from '../../wiring/files.ts';
 import { libvirtAt } from '../../wiring/machine.ts';
+import { summaryOf } from '../summary.ts';
 import { timings } from '../timings.ts';
 import { makeBars } from './bars.ts';
 import { askEngineApi, askEngineChannel, watchEngine } from './engine-signs.ts';
@@ -197,6 +198,12 @@ export async function openHaAgent(options: HaOptions, part: Part): Promise<{ clo
   const status = await serveStatus(`${runDirectory}/ha.sock`, () => {
     const seen = loop.observe();
     return {
+      summary: summaryOf(seen, {
+        name: store.picture.peers().find(({ id }) => id === self)?.name ?? self,
+        contact: loop.contact(),
+        notes: store.picture.lastNotes(notesInStatus),
+        unreadable: store.picture.unreadable(),
+      }),
       self,
       contact: loop.contact() ?? null,
       contactAgeMs: seen.contactMs === undefined ? null : Math.round(seen.nowMs - seen.contactMs),
@@ -206,7 +213,6 @@ export async function openHaAgent(options: HaOptions, part: Part): Promise<{ clo
         address,
         heardAgoMs: heardMs === undefined ? null : Math.round(clock.now() - heardMs),
       })),
-      timeline: store.picture.lastNotes(notesInStatus),
       unreadable: Object.fromEntries(store.picture.unreadable()),
     };
   });
