@@ -114,7 +114,15 @@ async function run(env: CliEnv, argv: readonly string[]): Promise<void> {
     args: found.args,
     options: values,
   };
-  await found.command.run(context);
+  try {
+    await found.command.run(context);
+  } catch (thrown) {
+    if (!isHaStatus || asAppError(thrown, 'asking the engine').family !== 'unavailable') throw thrown;
+    // The engine is away: on a host its own agent says what is known. Elsewhere the first failure is the one to read.
+    await haOfThisHost(env, context.json).catch(() => {
+      throw thrown;
+    });
+  }
 }
 
 export async function cli(env: CliEnv, argv: readonly string[]): Promise<number> {
