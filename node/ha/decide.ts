@@ -17,6 +17,7 @@ import {
 } from './model.ts';
 import { decideOwnVms } from './own-vms.ts';
 import { Since } from './since.ts';
+import { startOrder } from './start-order.ts';
 import { silentForMajority } from './tally.ts';
 import type { Timings } from './timings.ts';
 
@@ -40,7 +41,11 @@ export function decide(memory: Memory, seen: Observation, times: Timings): Decis
   const contact = contactOf(seen, { ...memory, steadySinceMs }, since, times);
   const own = decideOwnVms(seen, contact, memory.tries, since, times);
   const engine = decideEngine(seen, contact, memory.engine, since, times);
-  const stays = own.actions.filter((one) => one.kind !== 'start-vm' || one.vm !== engine.leaves);
+  const isTurnOf =
+    seen.view === undefined ? () => false : startOrder(seen, seen.view, memory.startedMs, since, times);
+  const stays = own.actions.filter(
+    (one) => one.kind !== 'start-vm' || (one.vm !== engine.leaves && isTurnOf(one.vm)),
+  );
   const actions: Action[] = [...engine.actions, ...stays, ...decideBarring(seen, contact)];
   if (seen.watchdogMs !== undefined && mayFeed(seen, contact, times, since))
     actions.push({ kind: 'feed-watchdog', key: 'watchdog' });

@@ -65,7 +65,7 @@ test('an address that is not reached from its host alone changes nothing', async
       async () => {
         const now = await signs();
         assert.is(now?.channel, 'ready');
-        if (now.api === 'silent') seen += 1;
+        if (now?.api === 'silent') seen += 1;
         return seen >= 20;
       },
       { deadlineMs: 90_000, everyMs: 1_000 },

@@ -46,6 +46,10 @@ export type Timings = {
   engineTries: number;
   /** waits after a start before the next one of these; the last one for all further ones */
   engineBackOffMs: readonly number[];
+  /** where nothing runs, all wait so long for the engine's VM */
+  engineFirstMs: number;
+  /** a VM that does not come up holds up those that start after it no longer */
+  orderPatienceMs: number;
 };
 
 export const timings: Timings = {
@@ -75,6 +79,9 @@ export const timings: Timings = {
   engineUnreadyMs: 600_000,
   engineTries: 3,
   engineBackOffMs: [0, 60_000, 120_000],
+  // Its QEMU runs a second after its host has it; a cold start has 60 s for all VMs.
+  engineFirstMs: 15_000,
+  orderPatienceMs: 60_000,
 };
 
 /**

@@ -12,6 +12,7 @@ export type SimVm = {
   priority: number;
   memoryMiB: number;
   volume: string;
+  startDelaySeconds?: number;
   allowedHosts?: HostId[];
   preferredHost?: HostId;
 };
@@ -60,6 +61,7 @@ export const vmRecord = (vm: SimVm, wanted: 'running' | 'stopped' = 'running', g
   priority: vm.priority,
   memoryMiB: vm.memoryMiB,
   volumes: [vm.volume],
+  ...(vm.startDelaySeconds === undefined ? {} : { startDelaySeconds: vm.startDelaySeconds }),
   ...(vm.allowedHosts === undefined ? {} : { allowedHosts: vm.allowedHosts }),
   ...(vm.preferredHost === undefined ? {} : { preferredHost: vm.preferredHost }),
 });

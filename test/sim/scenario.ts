@@ -63,6 +63,7 @@ export const commandSchema = z.union([
 
 const vmSchema = z.strictObject({
   priority: z.number().int().optional(),
+  startDelaySeconds: z.number().int().optional(),
   memoryMiB: z.number().int().default(1_024),
   allowedHosts: z.array(host).optional(),
   preferredHost: host.optional(),
@@ -150,12 +151,13 @@ export function planOf(scenario: Scenario): Plan {
     hosts,
     slow: scenario.slow,
     volumes: [{ name: 'data', replicaSets: scenario.external ? [] : replicaSets }],
-    vms: vms.map(({ priority, memoryMiB, allowedHosts, preferredHost }, index) => ({
+    vms: vms.map(({ priority, startDelaySeconds, memoryMiB, allowedHosts, preferredHost }, index) => ({
       id: vmId(index + 1),
       name: `vm${index + 1}`,
       priority: scenario.engine && index === 0 ? enginePriority : (priority ?? 99 - index),
       memoryMiB,
       volume: 'data',
+      ...(startDelaySeconds === undefined ? {} : { startDelaySeconds }),
       ...(allowedHosts === undefined ? {} : { allowedHosts: allowedHosts.map(hostIdOf) }),
       ...(preferredHost === undefined ? {} : { preferredHost: hostIdOf(preferredHost) }),
     })),
