@@ -10,6 +10,7 @@ import { ClusterFacts } from './cluster/facts.ts';
 import type { ClusterStore } from './cluster/port.ts';
 import { type ClusterRecord, loadNetworks, loadVolumes } from './cluster/store.ts';
 import type { EngineStatus } from './contract/engine.ts';
+import type { Health } from './contract/health.ts';
 import { apiExtensions } from './contract/routes.ts';
 import type { Database } from './db/database.ts';
 import { recordEvent } from './events/events.ts';
@@ -77,6 +78,7 @@ export type Engine = {
   jobs: Jobs;
   hosts: Hosts;
   catalog: Catalog;
+  health(): Promise<Health>;
   stop(): Promise<void>;
 };
 
@@ -267,6 +269,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     extensions: [...apiExtensions],
     loops: loops.status(),
   });
+  const health = makeHealth({
+    version,
+    started: () => started,
+    ping: (deadlineMs) => database.ping(deadlineMs),
+    now: () => performance.now(),
+  });
   const app = makeApp({
     log,
     sessions,
@@ -274,12 +282,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     files: options.files,
     handlers: {
       ...overviewRoutes({
-        health: makeHealth({
-          version,
-          started: () => started,
-          ping: (deadlineMs) => database.ping(deadlineMs),
-          now: () => performance.now(),
-        }),
+        health,
         status,
         overview: world.overview,
         networks: () => [...facts.networks],
@@ -344,6 +347,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     jobs,
     hosts,
     catalog,
+    health,
     async stop() {
       stopping.abort();
       await loops.stop();

@@ -14,6 +14,7 @@ import { migrate } from './db/migrate.ts';
 import { openPostgres } from './db/postgres.ts';
 import { type Engine, startEngine } from './engine.ts';
 import { makeOpenLink } from './hosts/link.ts';
+import { answerAtChannel, systemChannel } from './liveness/channel.ts';
 import { type Log, makeLog } from './log/log.ts';
 import { importSeed, readSeed } from './seed/seed.ts';
 
@@ -45,12 +46,18 @@ async function main(log: Log): Promise<void> {
       engine === undefined ? socket.destroy() : engine.onUpgrade(request, socket, head),
   });
   log.info('listening', { port: server.port, version });
+  const channel = answerAtChannel({
+    ...systemChannel,
+    state: async () => (engine === undefined ? state : (await engine.health()).state),
+    log,
+  });
 
   const database = openPostgres(config.database);
   const stop = async (signal: string) => {
     if (stopping.signal.aborted) return;
     log.info('stopping', { signal });
     stopping.abort();
+    channel.stop();
     setTimeout(() => exit(1), 20_000).unref();
     await engine?.stop();
     await server.stop();

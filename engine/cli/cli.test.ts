@@ -48,6 +48,7 @@ const run = async (
     fetchWith: () => engine.fetch,
     fingerprintOf: async () => 'ab'.repeat(32),
     localAgent: async (path) => agent[path],
+    localHaAgent: async (path) => agent[`ha ${path}`],
     sleep: () => delay(1),
     signal: new AbortController().signal,
     ...parts,
@@ -221,6 +222,58 @@ test('sizes are written as people write them', () => {
     undefined,
   ]);
   assert.equal(table(['a', 'bb'], [['xxx', 'y']]), ['A    BB', 'xxx  y']);
+});
+
+test('on a host, without a login, "ha status" is what the HA agent of that host knows', async () => {
+  const before = saved;
+  saved = undefined;
+  agent['ha /status'] = {
+    summary: {
+      host: 'host2',
+      contact: 'doubtful',
+      contactAgeMs: 3_400,
+      leader: 'host1',
+      hosts: [
+        { name: 'host1', state: 'online', why: '' },
+        { name: 'host3', state: 'fenced', why: 'host1 refuses host3 at its storage.' },
+      ],
+      vms: [
+        {
+          name: 'engine',
+          wanted: 'running',
+          state: 'starting',
+          host: 'host1',
+          epoch: 4,
+          why: 'host3 is lost',
+        },
+      ],
+      timeline: [
+        { at: '2026-01-02T03:04:05.000Z', by: 'host1', severity: 'info', text: 'engine goes to host1.' },
+      ],
+      unreadable: [],
+    },
+  };
+  try {
+    const { code, out } = await run('ha status');
+    assert.is(code, 0);
+    assert.equal(out.split('\n'), [
+      'Seen by host2. This host is not sure of its contact with the cluster’s store, and starts nothing, heard 3.4 s ago.',
+      'host1 leads HA.',
+      '',
+      'HOST   STATE   WHY',
+      'host1  online',
+      'host3  fenced  host1 refuses host3 at its storage.',
+      '',
+      'VM      WANTED   STATE     HOST   EPOCH  WHY',
+      'engine  running  starting  host1  4      host3 is lost',
+      '',
+      '2026-01-02T03:04:05.000Z  info     host1: engine goes to host1.',
+    ]);
+    const json = await run('ha status --local --json');
+    assert.is(JSON.parse(json.out).leader, 'host1');
+  } finally {
+    saved = before;
+  }
 });
 
 test.run();

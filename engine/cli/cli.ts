@@ -6,7 +6,7 @@ import { fenceCommands } from './commands-fence.ts';
 import { haCommands } from './commands-ha.ts';
 import { vmCommands } from './commands-vms.ts';
 import type { CliEnv, Command, Context } from './env.ts';
-import { hostStatus } from './local.ts';
+import { haOfThisHost, hostStatus } from './local.ts';
 import { login } from './login.ts';
 
 /**
@@ -22,6 +22,7 @@ const commands: Record<string, Command> = {
 
 const optionTable = {
   json: { type: 'boolean' },
+  local: { type: 'boolean' },
   'no-wait': { type: 'boolean' },
   ha: { type: 'string' },
   priority: { type: 'string' },
@@ -54,6 +55,7 @@ function help(env: CliEnv): void {
     ['login [--url URL] [--user NAME] [--ca FILE]', 'log in; the password is asked for, or TREFOIL_PASSWORD'],
     ['logout', 'end the session'],
     ['host status', 'what this host says of itself, also when the engine is down (root)'],
+    ['ha status --local', 'what the HA agent of this host knows, also when the engine is down (root)'],
     ...Object.values(commands).map((each): [string, string] => [each.usage, each.help]),
   ];
   for (const [usage, text] of rows) env.out(`  ${usage}\n      ${text}`);
@@ -93,7 +95,11 @@ async function run(env: CliEnv, argv: readonly string[]): Promise<void> {
     if (second !== 'status') throw usageError('Of a host there is only "host status".');
     return hostStatus(env, values.json === true);
   }
+  const isHaStatus = first === 'ha' && second === 'status';
+  if (isHaStatus && values.local === true) return haOfThisHost(env, values.json === true);
   const session = await env.load();
+  // On a host nobody needs to be logged in to see why the engine is away.
+  if (session === undefined && isHaStatus) return haOfThisHost(env, values.json === true);
   if (session === undefined)
     throw new AppError({
       code: 'session.required',
@@ -121,7 +127,15 @@ async function run(env: CliEnv, argv: readonly string[]): Promise<void> {
     args: found.args,
     options: values,
   };
-  await found.command.run(context);
+  try {
+    await found.command.run(context);
+  } catch (thrown) {
+    if (!isHaStatus || asAppError(thrown, 'asking the engine').family !== 'unavailable') throw thrown;
+    // The engine is away: on a host its own agent says what is known. Elsewhere the first failure is the one to read.
+    await haOfThisHost(env, context.json).catch(() => {
+      throw thrown;
+    });
+  }
 }
 
 export async function cli(env: CliEnv, argv: readonly string[]): Promise<number> {

@@ -28,6 +28,8 @@ export type CliEnv = {
   fingerprintOf(url: string): Promise<string>;
   /** asks this host's own agent by its unix socket */
   localAgent(path: string): Promise<unknown>;
+  /** asks the HA agent of this host by its unix socket */
+  localHaAgent(path: string): Promise<unknown>;
   sleep(ms: number): Promise<void>;
   signal: AbortSignal;
 };

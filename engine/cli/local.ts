@@ -1,4 +1,5 @@
 import { etcdStatusSchema } from '../../node/contract/etcd.ts';
+import { haAnswerSchema } from '../../node/contract/ha-status.ts';
 import { hostInfoSchema } from '../../node/contract/host.ts';
 import { localPairingSchema } from '../../node/contract/pairing.ts';
 import { volumeStatusSchema } from '../../node/contract/storage.ts';
@@ -33,4 +34,40 @@ export async function hostStatus(env: CliEnv, json: boolean): Promise<void> {
     vms.map((vm) => [vm.name, vm.state, vm.reason]),
   ))
     env.out(line);
+}
+
+const contactWords = {
+  sure: 'This host has contact with the cluster’s store',
+  doubtful: 'This host is not sure of its contact with the cluster’s store, and starts nothing',
+  lost: 'This host has lost the cluster’s store, and ends its HA VMs',
+  none: 'The HA agent of this host has just begun',
+} as const;
+
+/** What HA knows on this very host: of its own agent, so it works without the engine, for root. */
+export async function haOfThisHost(env: CliEnv, json: boolean): Promise<void> {
+  const { summary: ha } = haAnswerSchema.parse(await env.localHaAgent('/status'));
+  if (json) {
+    env.out(JSON.stringify(ha));
+    return;
+  }
+  const age = ha.contactAgeMs === null ? '' : `, heard ${(ha.contactAgeMs / 1000).toFixed(1)} s ago`;
+  env.out(`Seen by ${ha.host}. ${contactWords[ha.contact]}${age}.`);
+  env.out(ha.leader === null ? 'No host leads HA.' : `${ha.leader} leads HA.`);
+  const sections = [
+    table(
+      ['host', 'state', 'why'],
+      ha.hosts.map((host) => [host.name, host.state, host.why]),
+    ),
+    table(
+      ['vm', 'wanted', 'state', 'host', 'epoch', 'why'],
+      ha.vms.map((vm) => [vm.name, vm.wanted, vm.state, vm.host ?? '-', `${vm.epoch ?? '-'}`, vm.why]),
+    ),
+    ha.timeline.map(({ at, severity, by, text }) => `${at}  ${severity.padEnd(7)}  ${by}: ${text}`),
+    ha.unreadable.map(({ key, reason }) => `unreadable: ${key}. ${reason}`),
+  ];
+  for (const lines of sections)
+    if (lines.length > 0) {
+      env.out('');
+      for (const line of lines) env.out(line);
+    }
 }

@@ -17,7 +17,6 @@ import type { CliEnv, SavedSession } from './env.ts';
 /** The `trefoil` command: only what touches the real world; the rest is in cli.ts. */
 const sessionFile = (): string =>
   join(process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'trefoil', 'session.json');
-const agentSocket = '/run/trefoil/node.sock';
 
 const savedSchema = z.object({
   url: z.string(),
@@ -123,8 +122,17 @@ async function ask(question: string, options: { secret?: boolean } = {}): Promis
   }
 }
 
-async function localAgent(path: string): Promise<unknown> {
-  const dispatcher = new Agent({ connect: { socketPath: agentSocket } });
+const agents = {
+  'trefoil-node': {
+    socketPath: '/run/trefoil/node.sock',
+    message: 'The agent of this host does not answer.',
+  },
+  'trefoil-ha': { socketPath: '/run/trefoil/ha.sock', message: 'The HA agent of this host does not answer.' },
+} as const;
+
+async function askLocal(unit: keyof typeof agents, path: string): Promise<unknown> {
+  const { socketPath, message } = agents[unit];
+  const dispatcher = new Agent({ connect: { socketPath }, headersTimeout: 5_000, bodyTimeout: 5_000 });
   try {
     const answer = await undiciFetch(`http://localhost${path}`, { dispatcher });
     return await answer.json();
@@ -132,8 +140,8 @@ async function localAgent(path: string): Promise<unknown> {
     throw new AppError({
       code: 'host.no-agent',
       family: 'unavailable',
-      message: 'The agent of this host does not answer.',
-      remedy: 'Be root on a Trefoil host, and see "systemctl status trefoil-node".',
+      message,
+      remedy: `Be root on a Trefoil host, and see "systemctl status ${unit}".`,
       cause,
     });
   } finally {
@@ -169,7 +177,8 @@ const env: CliEnv = {
   },
   fetchWith,
   fingerprintOf,
-  localAgent,
+  localAgent: (path) => askLocal('trefoil-node', path),
+  localHaAgent: (path) => askLocal('trefoil-ha', path),
   sleep: (ms) => delay(ms),
   signal: stop.signal,
 };

@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { engineStateSchema } from '../../node/contract/engine-channel.ts';
 
 /** GET /api/v1/health, no login. 200 only when the database answers, else 503 with the same shape. */
 export const healthSchema = z
   .object({
-    state: z.enum(['ready', 'starting', 'database-down']),
+    state: engineStateSchema,
     version: z.string(),
   })
   .meta({ id: 'Health' });

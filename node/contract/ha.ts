@@ -20,6 +20,8 @@ export const haVmSchema = z.object({
   wanted: z.enum(['running', 'stopped']),
   /** higher first; the engine's VM has 1000, which no other may have */
   priority: z.number().int().min(0).max(1000),
+  /** it starts so long after all VMs of a higher priority run; absent: it waits for none */
+  startDelaySeconds: z.number().int().min(0).max(3_600).optional(),
   memoryMiB: z.number().int().positive(),
   volumes: z.array(nameSchema),
   /** hosts it may run on; absent: all */

@@ -3,6 +3,7 @@ import type { HostId } from '../contract/ids.ts';
 import { decideBarring } from './barring.ts';
 import { type Contact, contactOf } from './contact.ts';
 import { countsOn, decideDisarmed, disarmedMs, spared } from './disarmed.ts';
+import { decideEngine } from './engine-liveness.ts';
 import { decideFencing } from './fencing.ts';
 import { decideGiving } from './giving.ts';
 import {
@@ -17,6 +18,7 @@ import {
 } from './model.ts';
 import { decideOwnVms } from './own-vms.ts';
 import { Since } from './since.ts';
+import { startOrder } from './start-order.ts';
 import { silentForMajority } from './tally.ts';
 import type { Timings } from './timings.ts';
 
@@ -40,7 +42,13 @@ export function decide(memory: Memory, seen: Observation, times: Timings): Decis
   );
   const contact = spared(contactOf(seen, { ...memory, steadySinceMs }, since, times), seen, disarmed);
   const own = decideOwnVms(seen, contact, memory.tries, since, times);
-  const actions: Action[] = [...own.actions, ...decideBarring(seen, contact)];
+  const engine = decideEngine(seen, contact, memory.engine, since, times);
+  const isTurnOf =
+    seen.view === undefined ? () => false : startOrder(seen, seen.view, memory.startedMs, since, times);
+  const stays = own.actions.filter(
+    (one) => one.kind !== 'start-vm' || (one.vm !== engine.leaves && isTurnOf(one.vm)),
+  );
+  const actions: Action[] = [...engine.actions, ...stays, ...decideBarring(seen, contact)];
   if (seen.watchdogMs !== undefined && mayFeed(seen, contact, times, since))
     actions.push({ kind: 'feed-watchdog', key: 'watchdog' });
   if (seen.view !== undefined && contact === 'sure') {
@@ -57,6 +65,7 @@ export function decide(memory: Memory, seen: Observation, times: Timings): Decis
       steadySinceMs,
       since: since.next,
       tries: own.tries,
+      engine: engine.memory,
     },
     actions,
     contact,

@@ -60,6 +60,14 @@ export type LocalEnd = {
   atMs: number;
 };
 
+/**
+ * How the engine is by one of the two ways to ask it. `sick`: its database is away; `gone`: its VM says at once that nobody
+ * listens; `silent`: no answer in time; `unknown`: it could not be asked.
+ */
+export type EngineSign = 'ready' | 'starting' | 'sick' | 'gone' | 'silent' | 'unknown';
+/** `run` is another one each time its VM was started. */
+export type EngineSigns = { vm: VmId; run: string; api: EngineSign; channel: EngineSign };
+
 /** What a direct probe found last. `refused`: the machine answers, its agent does not. */
 export type Heard = { atMs: number; answer: 'agent' | 'refused'; hasContact: boolean };
 
@@ -83,6 +91,8 @@ export type Observation = {
   maintenance: boolean;
   /** armed, and resets this machine when it is not fed for so long */
   watchdogMs: number | undefined;
+  /** absent: the engine's VM does not run here */
+  engine?: EngineSigns | undefined;
 };
 
 /** A write is done only when each key that it names is still as it was read; revision 0: it is not there. */
@@ -118,6 +128,25 @@ export type Memory = {
   since: ReadonlyMap<string, number>;
   /** starts in a row of one VM in one epoch */
   tries: ReadonlyMap<VmId, { epoch: number; count: number; lastMs: number }>;
+  engine?: EngineMemory | undefined;
+};
+
+/** Of the engine that runs here (engine-liveness.ts). */
+export type EngineMemory = {
+  vm: VmId;
+  epoch: number;
+  run: string;
+  wasReady: boolean;
+  channelAnswered: boolean;
+  unreadySinceMs: number | undefined;
+  /** told that it is not reached on its address, though it runs */
+  isCut: boolean;
+  /** so often its VM was started again for it, and when last */
+  restarts: number;
+  restartedMs: number;
+  endedRun: string | undefined;
+  /** all was in vain: it is given back once its VM has ended */
+  leaves: boolean;
 };
 
 export type Decision = { memory: Memory; actions: readonly Action[]; contact: Contact };

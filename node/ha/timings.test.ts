@@ -25,4 +25,19 @@ test('the watchdog is a proof only after all that it waits for has passed', () =
   );
 });
 
+test('an engine that stands still is back in a minute, and a disk stall of a failover is no standstill', () => {
+  const agentPatienceMs = 7_000;
+  const emulatedBootMs = 45_000;
+  const { engineSilentMs, loopMs } = timings;
+  assert.ok(agentPatienceMs + engineSilentMs + 2 * loopMs + emulatedBootMs < 60_000);
+  // The channel alone is silent only after 5 s.
+  assert.ok(5_000 + engineSilentMs > 2 * 4_000);
+});
+
+test('an engine has the time to boot, and systemd in its VM the time to bring it back, before its VM is started again', () => {
+  assert.ok(timings.engineDownMs > 20_000 && timings.engineDownMs > timings.engineSilentMs);
+  assert.ok(timings.engineUnreadyMs > 4 * 102_000);
+  assert.ok(timings.engineBackOffMs.slice(1).every((ms) => ms >= 45_000));
+});
+
 test.run();

@@ -36,6 +36,20 @@ export type Timings = {
   ranWellMs: number;
   /** waits before these tries; the last one for all further ones */
   backOffMs: readonly number[];
+  /** an engine that stands still by both ways for so long is started again; a way takes 2 to 7 s to be called silent */
+  engineSilentMs: number;
+  /** its process or its database is away for so long: systemd in its VM had the time to bring it back */
+  engineDownMs: number;
+  /** it was not ready since its VM started, or has been starting since: something is wrong with it */
+  engineUnreadyMs: number;
+  /** its VM is started again in its place so often before another host takes it */
+  engineTries: number;
+  /** waits after a start before the next one of these; the last one for all further ones */
+  engineBackOffMs: readonly number[];
+  /** where nothing runs, all wait so long for the engine's VM */
+  engineFirstMs: number;
+  /** a VM that does not come up holds up those that start after it no longer */
+  orderPatienceMs: number;
 };
 
 export const timings: Timings = {
@@ -56,6 +70,18 @@ export const timings: Timings = {
   inPlaceTries: 3,
   ranWellMs: 600_000,
   backOffMs: [0, 2_000, 8_000, 30_000],
+  // Frozen to started again: 7 + 5 + 1 s, which leaves 45 of 60 s to a boot (9 s with KVM, 30 - 45 s under emulation).
+  // A disk stall of a failover is 4 s.
+  engineSilentMs: 5_000,
+  // Node and PostgreSQL start in 12 s under emulation, after a crash recovery in 20 s; four times that is a loaded host.
+  engineDownMs: 60_000,
+  // The slowest first boot that was measured, emulated on a busy machine, took 102 s.
+  engineUnreadyMs: 600_000,
+  engineTries: 3,
+  engineBackOffMs: [0, 60_000, 120_000],
+  // Its QEMU runs a second after its host has it; a cold start has 60 s for all VMs.
+  engineFirstMs: 15_000,
+  orderPatienceMs: 60_000,
 };
 
 /**

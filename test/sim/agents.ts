@@ -1,8 +1,9 @@
 import { haKeys } from '../../node/contract/ha.ts';
 import type { decide } from '../../node/ha/decide.ts';
 import type { Action, Note, Observation } from '../../node/ha/model.ts';
+import { engineSigns, lives } from './engine.ts';
 import type { Etcd } from './etcd.ts';
-import type { Machine } from './machine.ts';
+import type { Guest, Machine } from './machine.ts';
 import { probe } from './network.ts';
 import type { Scene } from './plan.ts';
 import type { Power } from './power.ts';
@@ -71,12 +72,15 @@ export class Agents {
       view: machine.view,
       contactMs: machine.contactMs === undefined ? undefined : machine.contactMs * machine.rate,
       heard: machine.heard,
-      vms: machine.libvirtHangs ? undefined : [...machine.guests.values()].map((guest) => ({ ...guest })),
+      vms: machine.libvirtHangs
+        ? undefined
+        : [...machine.guests.values()].map(({ startedMs: _, engine: __, ...guest }) => guest),
       ends: [...machine.ends.values()],
       barred: machine.bars,
       freeMemoryMiB: machine.memoryMiB - used,
       maintenance: machine.view?.maintenance.has(machine.id) ?? false,
       watchdogMs: machine.watchdogMs,
+      engine: engineSigns(this.#scene, machine),
     };
   }
 
@@ -127,6 +131,11 @@ export class Agents {
         return;
       case 'end-vm':
         this.#note(machine, action.told);
+        if (
+          /^The engine (stands still|is not there|has)/.test(action.told?.text ?? '') &&
+          lives(machine, action.vm)
+        )
+          this.#scene.breaks(`${machine.name} ended an engine that lives`);
         later(machine.endsHang ? this.#scene.times.killMs : takes(50, 300), () => {
           if (!machine.endsHang && !machine.libvirtHangs && machine.guests.delete(action.vm))
             this.#scene.say(`${this.#scene.vm(action.vm).name} has ended on ${machine.name}`);
@@ -168,7 +177,7 @@ export class Agents {
     for (const other of machine.guests.keys()) used += this.#scene.vm(other).memoryMiB;
     if (used > machine.memoryMiB) this.#scene.breaks(`${machine.name} has no memory for ${name}`);
     machine.ends.delete(vm);
-    const guest = { vm, epoch, state: 'starting' as 'starting' | 'running' };
+    const guest: Guest = { vm, epoch, state: 'starting' };
     machine.guests.set(vm, guest);
     this.#scene.onMachine(machine, ms, () => {
       if (machine.guests.get(vm) === guest && guest.state === 'starting') {
@@ -179,6 +188,7 @@ export class Agents {
           this.#scene.say(`${name} does not start on ${machine.name}`);
         } else {
           guest.state = 'running';
+          guest.startedMs = this.#scene.clock.nowMs;
           this.#scene.say(`${name} runs on ${machine.name} (epoch ${epoch})`);
         }
       }

@@ -1,4 +1,5 @@
 import { haKeys } from '../../node/contract/ha.ts';
+import { hurtEngine } from './engine.ts';
 import type { Machine } from './machine.ts';
 import { vmRecord } from './plan.ts';
 import type { Command, SimpleCommand } from './scenario.ts';
@@ -34,6 +35,14 @@ export function carryOut(world: World, command: Command): void {
         return;
       case 'etcd-up':
         world.etcd.comeUp();
+        return;
+      case 'cut-engine':
+      case 'mend-engine':
+        world.engineIsCut = resolved.do === 'cut-engine';
+        return;
+      case 'hang-engine':
+      case 'end-engine':
+        hurtEngine(world, resolved.do === 'hang-engine' ? 'still' : 'gone', resolved.backInMs);
         return;
     }
 }

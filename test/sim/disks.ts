@@ -42,8 +42,9 @@ export class Disks {
     for (const machine of this.#scene.machines) {
       if (!machine.works) continue;
       let open: Set<string> | undefined;
-      for (const { vm, epoch, state, incoming } of machine.guests.values()) {
-        if ((state !== 'running' && state !== 'ending') || incoming === true) continue;
+      for (const { vm, epoch, state, incoming, engine } of machine.guests.values()) {
+        if ((state !== 'running' && state !== 'ending') || incoming === true || engine !== undefined)
+          continue;
         open ??= this.#openTo(machine);
         if (open.has(this.#scene.vm(vm).volume)) this.#write(machine, vm, epoch);
       }

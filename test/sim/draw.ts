@@ -19,6 +19,7 @@ export function drawScenario(random: Random): Scenario {
   const scenario = readScenario({
     hosts,
     vms: random.between(1, 5),
+    engine: random.chance(0.5),
     slow: random.chance(0.7),
     bmc: random.chance(0.3),
     external: random.chance(0.25),
@@ -40,7 +41,7 @@ function drawCommands(random: Random, hosts: number, at: number, back: number): 
   ];
   const part = (net?: 'mgmt' | 'stor', direction?: 'in' | 'out') =>
     both({ do: 'cut', host, net, direction }, { do: 'mend', host, net, direction });
-  switch (random.between(0, 17)) {
+  switch (random.between(0, 18)) {
     case 0:
     case 1:
       return both({ do: 'power-off', host }, { do: 'power-on', host });
@@ -96,6 +97,17 @@ function drawCommands(random: Random, hosts: number, at: number, back: number): 
     case 15:
     case 16:
       return [[at, drawMove(random, host, vm)]];
+    case 17:
+      if (random.chance(0.4)) return both({ do: 'cut-engine' }, { do: 'mend-engine' });
+      return [
+        [
+          at,
+          {
+            do: random.pick(['hang-engine', 'end-engine'] as const),
+            backInMs: random.chance(0.5) ? random.between(500, 20_000) : undefined,
+          },
+        ],
+      ];
     default:
       return [[at, { do: 'crash-vm', vm }]];
   }

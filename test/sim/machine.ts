@@ -3,7 +3,16 @@ import type { Heard, View } from '../../node/ha/model.ts';
 import { type LocalEnd, type LocalVm, type Memory, newMemory } from '../../node/ha/model.ts';
 
 /** One simulated host: what is true of it, and what its agent knows. */
-export type Guest = { vm: VmId; epoch: number; state: LocalVm['state']; incoming?: boolean };
+export type Guest = {
+  vm: VmId;
+  epoch: number;
+  state: LocalVm['state'];
+  incoming?: boolean;
+  /** when it began to run here; a move brings one that has run for long */
+  startedMs?: number;
+  /** of the engine's VM: the engine in it stands still, or its process is not there, since then */
+  engine?: { is: 'still' | 'gone'; sinceMs: number };
+};
 export type Net = 'mgmt' | 'stor';
 
 export class Machine {

@@ -12,6 +12,7 @@ export type SimVm = {
   priority: number;
   memoryMiB: number;
   volume: string;
+  startDelaySeconds?: number;
   allowedHosts?: HostId[];
   preferredHost?: HostId;
 };
@@ -39,6 +40,8 @@ export type Scene = {
   readonly clock: SimClock;
   readonly machines: readonly Machine[];
   say(text: string): void;
+  /** nobody reaches the engine on its address */
+  readonly engineIsCut: boolean;
   /** A law that must never break was broken. */
   breaks(text: string): void;
   vm(id: VmId): SimVm;
@@ -58,6 +61,7 @@ export const vmRecord = (vm: SimVm, wanted: 'running' | 'stopped' = 'running', g
   priority: vm.priority,
   memoryMiB: vm.memoryMiB,
   volumes: [vm.volume],
+  ...(vm.startDelaySeconds === undefined ? {} : { startDelaySeconds: vm.startDelaySeconds }),
   ...(vm.allowedHosts === undefined ? {} : { allowedHosts: vm.allowedHosts }),
   ...(vm.preferredHost === undefined ? {} : { preferredHost: vm.preferredHost }),
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { enginePriority } from '../../node/contract/ha.ts';
 import type { HostId, VmId } from '../../node/contract/ids.ts';
 import type { Plan } from './plan.ts';
 
@@ -33,11 +34,14 @@ const simpleCommands = [
   'work-again',
 ] as const;
 export type SimpleCommand = (typeof simpleCommands)[number];
-const allCommands = z.strictObject({ do: z.enum(['all-off', 'all-on', 'etcd-down', 'etcd-up', 'arm']) });
+const allCommands = z.strictObject({
+  do: z.enum(['all-off', 'all-on', 'etcd-down', 'etcd-up', 'arm', 'cut-engine', 'mend-engine']),
+});
 export const commandSchema = z.union([
   z.strictObject({ do: z.enum(simpleCommands), host, as }),
   allCommands,
   z.strictObject({ do: z.literal('disarm'), forMs: z.number().int().positive() }),
+  z.strictObject({ do: z.enum(['hang-engine', 'end-engine']), backInMs: ms.optional() }),
   z.strictObject({ do: z.enum(['cut', 'mend']), host, as, net, direction }),
   z.strictObject({ do: z.enum(['sever', 'join']), host, as, from: host }),
   z.strictObject({ do: z.literal('flap'), host, as, net, downMs: ms, upMs: ms, times: z.number().int() }),
@@ -60,6 +64,7 @@ export const commandSchema = z.union([
 
 const vmSchema = z.strictObject({
   priority: z.number().int().optional(),
+  startDelaySeconds: z.number().int().optional(),
   memoryMiB: z.number().int().default(1_024),
   allowedHosts: z.array(host).optional(),
   preferredHost: host.optional(),
@@ -68,6 +73,8 @@ export const scenarioSchema = z.strictObject({
   hosts: z.number().int().min(1).max(12).default(3),
   /** so many, or each by itself: vm1, vm2 ... */
   vms: z.union([z.number().int().min(0), z.array(vmSchema)]).default(3),
+  /** vm1 is the engine's */
+  engine: z.boolean().default(false),
   memoryMiB: z.number().int().default(8_192),
   watchdogMs: z.number().int().optional(),
   /** each host has a fence device */
@@ -145,12 +152,13 @@ export function planOf(scenario: Scenario): Plan {
     hosts,
     slow: scenario.slow,
     volumes: [{ name: 'data', replicaSets: scenario.external ? [] : replicaSets }],
-    vms: vms.map(({ priority, memoryMiB, allowedHosts, preferredHost }, index) => ({
+    vms: vms.map(({ priority, startDelaySeconds, memoryMiB, allowedHosts, preferredHost }, index) => ({
       id: vmId(index + 1),
       name: `vm${index + 1}`,
-      priority: priority ?? 99 - index,
+      priority: scenario.engine && index === 0 ? enginePriority : (priority ?? 99 - index),
       memoryMiB,
       volume: 'data',
+      ...(startDelaySeconds === undefined ? {} : { startDelaySeconds }),
       ...(allowedHosts === undefined ? {} : { allowedHosts: allowedHosts.map(hostIdOf) }),
       ...(preferredHost === undefined ? {} : { preferredHost: hostIdOf(preferredHost) }),
     })),

@@ -23,6 +23,7 @@ export class World implements Scene {
   readonly machines: readonly Machine[];
   readonly log: Line[] = [];
   readonly broken: string[] = [];
+  engineIsCut = false;
   readonly plan: Plan;
   readonly times: Timings;
   readonly random: Random;

@@ -5,6 +5,7 @@ import { systemClock } from '../../clock/clock.ts';
 import { run } from '../../command/run.ts';
 import { etcdPutSchema } from '../../contract/etcd.ts';
 import type { FenceDevice } from '../../contract/fence.ts';
+import { enginePriority } from '../../contract/ha.ts';
 import { bridgeNameOf } from '../../contract/network.ts';
 import { makeEtcdClient } from '../../etcd/client.ts';
 import { localClientUrl } from '../../etcd/server-config.ts';
@@ -26,8 +27,10 @@ import { type PrepareEnv, prepareVm } from '../../vms/prepare.ts';
 import { systemVolumes } from '../../vms/volume-path.ts';
 import { qemuUser, systemAccelerator } from '../../wiring/files.ts';
 import { libvirtAt } from '../../wiring/machine.ts';
+import { summaryOf } from '../summary.ts';
 import { timings } from '../timings.ts';
 import { makeBars } from './bars.ts';
+import { askEngineApi, askEngineChannel, watchEngine } from './engine-signs.ts';
 import { makeGuests } from './guests.ts';
 import { findLeftovers } from './leftovers.ts';
 import { startLoop } from './loop.ts';
@@ -43,6 +46,8 @@ export type HaOptions = { stateDirectory: string; runDirectory: string; log: Log
 
 export const probePort = 7442;
 const lookMs = 2_000;
+const askEngineMs = 1_000;
+const notesInStatus = 20;
 
 /** What this host must know before it can take part: who it is, and where the store is. Undefined: it has not joined. */
 export async function readPart({ stateDirectory }: Pick<HaOptions, 'stateDirectory'>) {
@@ -151,6 +156,17 @@ export async function openHaAgent(options: HaOptions, part: Part): Promise<{ clo
   const notes = makeNotes({ self, store, clock, now, log });
   const memory = freeMemory(() => readFile('/proc/meminfo', 'utf8'));
   const isWitness = () => store.picture.peers().find(({ id }) => id === self)?.role === 'arbiter';
+  const engine = watchEngine({
+    engine: () => {
+      const records = store.picture.view()?.vms.values() ?? [];
+      const vm = [...records].find(({ priority }) => priority === enginePriority)?.id;
+      const ref = vm === undefined ? undefined : guests.refOf(vm);
+      return vm === undefined || ref === undefined ? undefined : { vm, ref };
+    },
+    askApi: () => askEngineApi(store.picture.engineAddress(), part.tls.ca),
+    askChannel: (ref) => askEngineChannel(libvirtClient(caller), ref, clock),
+    clock,
+  });
   const loop: ReturnType<typeof startLoop> | undefined = startLoop({
     self,
     instance: randomUUID(),
@@ -165,6 +181,7 @@ export async function openHaAgent(options: HaOptions, part: Part): Promise<{ clo
     notes,
     freeMemoryMiB: () => (isWitness() ? 0 : memory.freeMiB()),
     maintenance: () => store.picture.view()?.maintenance.has(self) ?? false,
+    engine: engine.signs,
     power: makePower({
       devicesOf: store.picture.fenceDevicesOf,
       openSecrets,
@@ -177,9 +194,16 @@ export async function openHaAgent(options: HaOptions, part: Part): Promise<{ clo
     void guests.tick().catch((error) => log.error('VMs were not looked at', error));
     void memory.look().catch((error) => log.error('memory was not looked at', error));
   }, lookMs);
+  const askingEngine = setInterval(engine.tick, askEngineMs);
   const status = await serveStatus(`${runDirectory}/ha.sock`, () => {
     const seen = loop.observe();
     return {
+      summary: summaryOf(seen, {
+        name: store.picture.peers().find(({ id }) => id === self)?.name ?? self,
+        contact: loop.contact(),
+        notes: store.picture.lastNotes(notesInStatus),
+        unreadable: store.picture.unreadable(),
+      }),
       self,
       contact: loop.contact() ?? null,
       contactAgeMs: seen.contactMs === undefined ? null : Math.round(seen.nowMs - seen.contactMs),
@@ -197,6 +221,7 @@ export async function openHaAgent(options: HaOptions, part: Part): Promise<{ clo
   return {
     close: async () => {
       clearInterval(looking);
+      clearInterval(askingEngine);
       await loop.stop();
       notes.close();
       prober.close();

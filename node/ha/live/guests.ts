@@ -25,6 +25,8 @@ export type Guests = {
   start(spec: VmSpec, epoch: number, generation: number, mayGoOn: () => Promise<boolean>): Promise<void>;
   /** returns when it is gone; throws when it could not be ended */
   end(vm: VmId): Promise<void>;
+  /** of one that runs here, and libvirt knows it */
+  refOf(vm: VmId): DomainRef | undefined;
   resync(client: ResyncClient): Promise<void>;
   event(event: DaemonEvent): void;
   /** libvirt does not answer (any more) */
@@ -232,6 +234,10 @@ export function makeGuests(env: GuestsEnv): Guests {
       }
     },
 
+    refOf(vm) {
+      const guest = guests.get(vm);
+      return guest?.state === 'running' && !guest.incoming && !ending.has(vm) ? guest.ref : undefined;
+    },
     resync: look,
     event(event) {
       if (event.kind !== 'lifecycle') return;

@@ -6,7 +6,14 @@ import type { HostId } from '../../contract/ids.ts';
 import type { Log } from '../../log/log.ts';
 import type { Contact } from '../contact.ts';
 import { decide } from '../decide.ts';
-import { type Action, type Heard, type Memory, newMemory, type Observation } from '../model.ts';
+import {
+  type Action,
+  type EngineSigns,
+  type Heard,
+  type Memory,
+  newMemory,
+  type Observation,
+} from '../model.ts';
 import type { Timings } from '../timings.ts';
 import type { Bars } from './bars.ts';
 import type { Guests } from './guests.ts';
@@ -32,6 +39,8 @@ export type LoopEnv = {
   freeMemoryMiB(): number;
   maintenance(): boolean;
   power: Power;
+  /** undefined: the engine's VM does not run here */
+  engine(): EngineSigns | undefined;
 };
 
 export type Loop = {
@@ -69,6 +78,7 @@ export function startLoop(env: LoopEnv): Loop {
     freeMemoryMiB: env.freeMemoryMiB(),
     maintenance: env.maintenance(),
     watchdogMs: env.watchdog?.timeoutMs,
+    engine: env.engine(),
   });
 
   const tick = () => {

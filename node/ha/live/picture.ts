@@ -1,8 +1,8 @@
 import type { ClusterHost, ClusterHostRole } from '../../contract/cluster.ts';
-import { clusterHostSchema, clusterVolumeSchema } from '../../contract/cluster.ts';
+import { clusterDocumentSchema, clusterHostSchema, clusterVolumeSchema } from '../../contract/cluster.ts';
 import { etcdKeys } from '../../contract/etcd.ts';
 import { type FenceDevice, fenceDeviceSchema, fenceKeys } from '../../contract/fence.ts';
-import { type HaSpec, haKeys, haSpecSchema } from '../../contract/ha.ts';
+import { type HaNote, type HaSpec, haKeys, haNoteSchema, haSpecSchema } from '../../contract/ha.ts';
 import type { HostId, VmId } from '../../contract/ids.ts';
 import type { KeyValue, WatchEvent } from '../../etcd/wire.ts';
 import type { Kept, Member, View, Volume } from '../model.ts';
@@ -24,6 +24,10 @@ export type Picture = {
   spec(vm: VmId): HaSpec | undefined;
   probeKey(): string | undefined;
   fenceDevicesOf(host: HostId): FenceDevice[];
+  /** undefined: the cluster document is not there, or not readable */
+  engineAddress(): string | undefined;
+  /** the newest lines of the timeline, oldest first */
+  lastNotes(count: number): HaNote[];
   /** keys of notes that this host wrote, oldest first */
   notesOf(host: HostId): string[];
   unreadable(): ReadonlyMap<string, string>;
@@ -40,6 +44,7 @@ export function makePicture(): Picture {
   const bricks = new Map<string, { name: string; layout: string; addresses: string[] }>();
   const devices = new Map<string, FenceDevice>();
   const reasons = new Map<string, string>();
+  let engineAddress: string | undefined;
   let isRead = false;
   let view: View | undefined;
 
@@ -57,6 +62,7 @@ export function makePicture(): Picture {
     hosts.delete(key);
     bricks.delete(key);
     devices.delete(key);
+    if (key === etcdKeys.cluster) engineAddress = undefined;
     for (const [vm] of specs) if (haKeys.spec(vm) === key) specs.delete(vm);
   };
   const take = ({ key, value, modRevision }: KeyValue) => {
@@ -65,7 +71,11 @@ export function makePicture(): Picture {
       texts.set(key, value);
       return;
     }
-    if (key.startsWith(etcdKeys.hosts)) {
+    if (key === etcdKeys.cluster) {
+      const parsed = clusterDocumentSchema.pick({ engine: true }).safeParse(json(value));
+      if (parsed.success) engineAddress = parsed.data.engine.address.split('/')[0];
+      else reasons.set(key, parsed.error.issues[0]?.message ?? 'invalid');
+    } else if (key.startsWith(etcdKeys.hosts)) {
       const parsed = clusterHostSchema.safeParse(json(value));
       if (parsed.success) hosts.set(key, parsed.data);
       else reasons.set(key, parsed.error.issues[0]?.message ?? 'invalid');
@@ -121,6 +131,7 @@ export function makePicture(): Picture {
         forget(key);
       specs.clear();
       reasons.clear();
+      engineAddress = undefined;
       for (const kv of kvs) take(kv);
       isRead = true;
       view = undefined;
@@ -149,6 +160,13 @@ export function makePicture(): Picture {
     spec: (vm) => specs.get(vm),
     fenceDevicesOf: (host) => [...devices.values()].filter((device) => device.host === host),
     probeKey: () => texts.get(haKeys.probeKey),
+    engineAddress: () => engineAddress,
+    lastNotes: (count) =>
+      [...texts]
+        .filter(([key]) => key.startsWith(haKeys.timeline))
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .slice(-count)
+        .flatMap(([, text]) => haNoteSchema.safeParse(json(text)).data ?? []),
     notesOf: (host) =>
       [...texts.keys()].filter((key) => key.startsWith(haKeys.timeline) && key.includes(`-${host}-`)).sort(),
     unreadable: () => reasons,
