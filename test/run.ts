@@ -24,7 +24,7 @@ const inspect = async (): Promise<Tally> =>
     await runCommand('svelte', [bin('svelte-check'), '--tsconfig', 'ui/tsconfig.json', '--fail-on-warnings']),
   ]);
 
-const inParallel = { concurrency: 2, deadlineMs: 120_000 };
+const inParallel = { concurrency: 2, deadlineMs: 120_000, preload: 'test/runner/resolve-drizzle.ts' };
 const checks = () => runFiles(testFiles('unit', filters), { ...inParallel, first: inspect });
 const long = () => runFiles(testFiles('long', filters), inParallel);
 const unit = () => runFiles([...testFiles('unit', filters), ...testFiles('long', filters)], inParallel);

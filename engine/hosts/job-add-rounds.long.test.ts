@@ -52,5 +52,5 @@ async function leave(present: TestEngine): Promise<void> {
   await deleteHost(present.database.db, host.id);
 }
 
-jobRounds(test, scenario, { unjoined: 1 });
+jobRounds(test, [scenario], { unjoined: 1 });
 test.run();

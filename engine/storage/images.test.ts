@@ -114,5 +114,5 @@ const scenario: Scenario = {
   },
 };
 
-jobRounds(test, scenario);
+jobRounds(test, [scenario]);
 test.run();

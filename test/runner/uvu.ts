@@ -36,9 +36,10 @@ export function judge(output: string, exitCode: number | null): Tally & { why: s
   };
 }
 
-async function runFile(path: string, deadlineMs: number): Promise<Tally> {
+async function runFile(path: string, deadlineMs: number, preload: string | undefined): Promise<Tally> {
   const started = performance.now();
-  const child = spawn(process.execPath, ['--no-warnings', path], {
+  const preloading = preload === undefined ? [] : ['--import', resolve(preload)];
+  const child = spawn(process.execPath, [...preloading, '--no-warnings', path], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // Compiled code is kept: each file is a process of its own, and most import the same libraries.
     env: { NODE_COMPILE_CACHE: resolve('.cache/compile'), ...process.env, FORCE_COLOR: '0', NO_COLOR: '1' },
@@ -75,14 +76,14 @@ async function runFile(path: string, deadlineMs: number): Promise<Tally> {
  */
 export async function runFiles(
   paths: readonly string[],
-  options: { concurrency: number; deadlineMs: number; first?: () => Promise<Tally> },
+  options: { concurrency: number; deadlineMs: number; first?: () => Promise<Tally>; preload?: string },
 ): Promise<Tally> {
   const waiting = [...paths];
   const results: Tally[] = [];
   const worker = async (_: unknown, lane: number) => {
     if (lane === 0 && options.first !== undefined) results.push(await options.first());
     for (let path = waiting.shift(); path !== undefined; path = waiting.shift())
-      results.push(await runFile(path, options.deadlineMs));
+      results.push(await runFile(path, options.deadlineMs, options.preload));
   };
   await Promise.all(Array.from({ length: options.concurrency }, worker));
   return addUp(results);

@@ -112,7 +112,25 @@ function haRecord(key: string, text: unknown): unknown {
 const must = (job: Job, state: Job['state']) =>
   assert.is(job.state, state, `the job is ${job.state}: ${job.error?.message ?? 'no error'}`);
 
-export function jobRounds(test: Suite, scenario: Scenario, options: { unjoined?: number } = {}): void {
+type RoundsOptions = { unjoined?: number };
+
+/** One database for all of them: it takes longer to open than most rounds. */
+export function jobRounds(test: Suite, scenarios: readonly Scenario[], options: RoundsOptions = {}): void {
+  let opened: Promise<Database> | undefined;
+  const open = () => {
+    opened ??= testDatabase();
+    return opened;
+  };
+  test.after(async () => (await opened)?.close());
+  for (const scenario of scenarios) roundsOf(test, scenario, open, options);
+}
+
+function roundsOf(
+  test: Suite,
+  scenario: Scenario,
+  open: () => Promise<Database>,
+  options: RoundsOptions,
+): void {
   const { kind, steps } = scenario;
   const name = `${kind}${scenario.label ?? ''}`;
   const control: Control = { plan: undefined, twice: false, undoTwice: false };
@@ -126,7 +144,7 @@ export function jobRounds(test: Suite, scenario: Scenario, options: { unjoined?:
   };
   const arrange = async (): Promise<Arranged> => {
     if (engine === undefined) {
-      database ??= await testDatabase();
+      database = await open();
       await emptyDatabase(database);
       engine = await testEngine(database, await formedHosts({ more: options.unjoined ?? 0 }), {
         wrapJobs: (kinds) => kinds.map((each) => (each.kind === kind ? wrap(each, control) : each)),
@@ -190,6 +208,5 @@ export function jobRounds(test: Suite, scenario: Scenario, options: { unjoined?:
     assert.equal(await database.db.select().from(jobLocks), []);
     await present().stop();
     engine = undefined;
-    await database.close();
   });
 }
