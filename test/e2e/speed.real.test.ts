@@ -47,7 +47,8 @@ const noteFirstRow = () => {
   requestAnimationFrame(look);
 };
 const firstRow = async (page: Page) => {
-  await page.waitForFunction(() => document.documentElement.dataset['firstRow'] !== undefined);
+  // Right after the commit the new document has no element at all.
+  await page.waitForFunction(() => document.querySelector('html')?.dataset['firstRow'] !== undefined);
   return Number(await page.evaluate(() => document.documentElement.dataset['firstRow']));
 };
 
