@@ -68,6 +68,15 @@ test('nothing of the machine that built it is in it', async () => {
     'usr/share/man/man1/ls.1.gz',
   ])
     assert.not.ok(existsSync(join(tree, path)), path);
+  // Built in another clone perhaps: told by the end of the path.
+  assert.is(await tool(['find', tree, '-lname', '/*/image/host/files/*']), '', 'links lead out of the image');
+});
+
+test('the tools that SNMP fence agents call are there, ours before those of Debian', async () => {
+  for (const name of ['snmpget', 'snmpset', 'snmpwalk']) {
+    assert.ok(existsSync(join(tree, 'usr/bin', name)), name);
+    await tool(['chroot', tree, 'test', '-x', `/usr/lib/trefoil/${name}`]);
+  }
 });
 
 test('the licences of all packages are in it', async () => {

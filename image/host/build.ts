@@ -84,7 +84,8 @@ async function applyPreset(tree: string): Promise<void> {
 
 async function finish(base: string, tree: string): Promise<void> {
   await tool(['cp', '-a', '--reflink=auto', base, tree]);
-  await cp(join(here, 'files'), tree, { recursive: true, force: true });
+  // Links stay as they are written: they mean files of the image, not of the machine that builds it.
+  await cp(join(here, 'files'), tree, { recursive: true, force: true, verbatimSymlinks: true });
   await mkdir(join(tree, 'usr/lib/trefoil'), { recursive: true });
   await cp(nodeBinary, join(tree, 'usr/lib/trefoil/node'));
   await chmod(join(tree, 'usr/lib/trefoil/node'), 0o755);
