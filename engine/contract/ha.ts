@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { longestDisarmMs } from '../../node/contract/ha.ts';
 import { hostIdSchema, nameSchema, vmIdSchema } from '../../node/contract/ids.ts';
 import { timestampSchema } from './common.ts';
 import { fenceDeviceSightSchema } from './fence.ts';
@@ -94,9 +95,11 @@ export const haNoteSightSchema = z
 /** POST /api/v1/ha/hosts/{id}/confirm-off: the host's name, typed, so that nobody confirms the wrong one */
 export const haConfirmOffSchema = z.strictObject({ name: z.string().max(63) });
 
+export const longestDisarmMinutes = longestDisarmMs / 60_000;
+
 /** POST /api/v1/ha/disarm: for how long, a day at most */
 export const haDisarmSchema = z.strictObject({
-  minutes: z.number().int().min(1, 'a minute at least').max(1_440, 'a day at most'),
+  minutes: z.number().int().min(1, 'a minute at least').max(longestDisarmMinutes, 'a day at most'),
   reason: z.string().max(200).default(''),
 });
 

@@ -14,7 +14,7 @@ import type { FenceDeviceSight } from '../contract/fence.ts';
 import type { EventSubject, NewEvent } from '../events/store.ts';
 import { put } from '../ha/store.ts';
 import { type HaView, type Kept, readRecord } from '../ha/view.ts';
-import type { HostEntry, Hosts } from '../hosts/hosts.ts';
+import { type HostEntry, type Hosts, isMember } from '../hosts/hosts.ts';
 import { checkNewTarget, movesSecrets } from './decide.ts';
 import { kindsOf, labelOf } from './kinds.ts';
 import type { FenceSecrets } from './secrets.ts';
@@ -37,7 +37,6 @@ type Names =
   | 'updateFenceDevice'
   | 'deleteFenceDevice';
 
-const isMember = ({ record }: HostEntry): boolean => record.membership === 'member';
 /** Somebody else may have changed it meanwhile; then it is decided anew by what is there now. */
 const attempts = 5;
 

@@ -11,7 +11,7 @@ import type { HostId } from '../../node/contract/ids.ts';
 import type { ClusterStore } from '../cluster/port.ts';
 import { put } from '../ha/store.ts';
 import type { HaView, Kept } from '../ha/view.ts';
-import type { HostEntry, Hosts } from '../hosts/hosts.ts';
+import { type HostEntry, type Hosts, isMember } from '../hosts/hosts.ts';
 import type { Log } from '../log/log.ts';
 import type { RecipientKeys } from './view.ts';
 
@@ -39,7 +39,6 @@ type Wanted = {
 };
 
 const askMs = 30_000;
-const isMember = ({ record }: HostEntry): boolean => record.membership === 'member';
 
 /** As node/fence/secrets.ts names keys. */
 const keyIdOf = (certificate: string): string =>

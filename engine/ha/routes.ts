@@ -5,7 +5,7 @@ import { pageOfList } from '../api/page.ts';
 import type { ClusterStore } from '../cluster/port.ts';
 import type { HaState } from '../contract/ha.ts';
 import type { EventSubject, NewEvent } from '../events/store.ts';
-import type { Hosts } from '../hosts/hosts.ts';
+import { type Hosts, isMember } from '../hosts/hosts.ts';
 import type { HaMirror } from './mirror.ts';
 import { arm, disarm, proveByPerson } from './store.ts';
 import { noteSight } from './timeline.ts';
@@ -24,7 +24,7 @@ export const haRoutes = (
 ): Some<'getHa' | 'listHaTimeline' | 'confirmHostOff' | 'disarmHa' | 'armHa'> => ({
   async disarmHa({ body, caller }) {
     const { minutes, reason } = body;
-    const members = env.hosts.all().filter(({ record }) => record.membership === 'member');
+    const members = env.hosts.all().filter(isMember);
     await disarm(
       env.store,
       { v: 1, leftMs: minutes * 60_000, by: caller.name, reason },

@@ -17,6 +17,9 @@ export type HostEntry = {
   lastSeenAt: Date | undefined;
 };
 
+/** It belongs to the cluster; others are being added, or have left. */
+export const isMember = ({ record }: Pick<HostEntry, 'record'>): boolean => record.membership === 'member';
+
 export type HostsEnv = {
   open: OpenLink;
   log: Log;

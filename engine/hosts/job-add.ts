@@ -13,7 +13,7 @@ import { type AnyJobKind, defineJob } from '../jobs/kind.ts';
 import type { Changes } from '../live/changes.ts';
 import { hostKey } from '../vms/env.ts';
 import { signHost } from './authority.ts';
-import type { HostEntry, Hosts } from './hosts.ts';
+import { type HostEntry, type Hosts, isMember } from './hosts.ts';
 import { freeStorageAddress, networksFor } from './join-plan.ts';
 import { patiently } from './patience.ts';
 import type { HostRecord } from './port.ts';
@@ -43,7 +43,6 @@ const need = <T>(value: T | undefined): T => {
   if (value === undefined) throw new Error('the job lacks what an earlier step was to find');
   return value;
 };
-const isMember = ({ record }: HostEntry): boolean => record.membership === 'member';
 
 async function save(db: Db, record: HostRecord): Promise<void> {
   await ensureHost(db, record).catch((thrown: unknown) => {

@@ -2,6 +2,7 @@ import type { HostId } from '../../node/contract/ids.ts';
 import type { ClusterFacts } from '../cluster/facts.ts';
 import type { Volume } from '../contract/storage.ts';
 import type { Vm } from '../contract/vms.ts';
+import { isMember } from '../hosts/hosts.ts';
 import type { Jobs } from '../jobs/runner.ts';
 import type { Needs } from '../scheduler/decide.ts';
 import { needsOf } from '../vms/candidates.ts';
@@ -63,7 +64,7 @@ export function planFacts(env: MaintenanceEnv, id: HostId): PlanFacts {
     storeIsAway: current ? undefined : reason,
     hosts: env.hosts
       .all()
-      .filter((entry) => entry.record.membership === 'member')
+      .filter(isMember)
       .map((entry) => ({
         id: entry.record.id,
         name: entry.record.name,

@@ -1,5 +1,5 @@
 import type { HostId } from '../../node/contract/ids.ts';
-import type { HostEntry } from '../hosts/hosts.ts';
+import { type HostEntry, isMember } from '../hosts/hosts.ts';
 import type { Candidate, Needs } from '../scheduler/decide.ts';
 import { isActive } from './decide.ts';
 import type { VmRecord } from './model.ts';
@@ -33,31 +33,29 @@ export function candidatesOf(
     sum.count += 1;
     promised.set(hostId, sum);
   }
-  return entries
-    .filter(({ record }) => record.membership === 'member')
-    .map((entry): Candidate => {
-      const { record, picture } = entry;
-      const sum = promised.get(record.id) ?? { committedMiB: 0, comingMiB: 0, count: 0 };
-      const bridges = new Set((picture?.info?.nics ?? []).flatMap(({ bridge }) => bridge ?? []));
-      return {
-        id: record.id,
-        name: record.name,
-        online: entry.state === 'online',
-        reason: entry.reason,
-        threads: picture?.info?.cpu.threads ?? 0,
-        cpuBusyPercent: picture?.load?.cpuBusyPercent ?? 0,
-        memoryTotalMiB: picture?.load?.memoryTotalMiB ?? picture?.info?.memoryMiB ?? 0,
-        memoryAvailableMiB: picture?.load?.memoryAvailableMiB ?? 0,
-        committedMiB: sum.committedMiB,
-        comingMiB: sum.comingMiB,
-        vmCount: sum.count,
-        usableModels: picture?.info?.cpu.usableModels ?? [],
-        networks: new Set(networks.filter(({ bridge }) => bridges.has(bridge)).map(({ name }) => name)),
-        volumes: new Set(
-          [...(picture?.volumes.values() ?? [])]
-            .filter(({ mounted, state }) => mounted && state !== 'offline')
-            .map(({ name }) => name),
-        ),
-      };
-    });
+  return entries.filter(isMember).map((entry): Candidate => {
+    const { record, picture } = entry;
+    const sum = promised.get(record.id) ?? { committedMiB: 0, comingMiB: 0, count: 0 };
+    const bridges = new Set((picture?.info?.nics ?? []).flatMap(({ bridge }) => bridge ?? []));
+    return {
+      id: record.id,
+      name: record.name,
+      online: entry.state === 'online',
+      reason: entry.reason,
+      threads: picture?.info?.cpu.threads ?? 0,
+      cpuBusyPercent: picture?.load?.cpuBusyPercent ?? 0,
+      memoryTotalMiB: picture?.load?.memoryTotalMiB ?? picture?.info?.memoryMiB ?? 0,
+      memoryAvailableMiB: picture?.load?.memoryAvailableMiB ?? 0,
+      committedMiB: sum.committedMiB,
+      comingMiB: sum.comingMiB,
+      vmCount: sum.count,
+      usableModels: picture?.info?.cpu.usableModels ?? [],
+      networks: new Set(networks.filter(({ bridge }) => bridges.has(bridge)).map(({ name }) => name)),
+      volumes: new Set(
+        [...(picture?.volumes.values() ?? [])]
+          .filter(({ mounted, state }) => mounted && state !== 'offline')
+          .map(({ name }) => name),
+      ),
+    };
+  });
 }

@@ -5,7 +5,7 @@ import type { ClusterStore } from '../cluster/port.ts';
 import type { HaPriority } from '../contract/ha.ts';
 import type { HaMirror } from '../ha/mirror.ts';
 import * as records from '../ha/store.ts';
-import type { HostEntry } from '../hosts/hosts.ts';
+import { type HostEntry, isMember } from '../hosts/hosts.ts';
 import { patiently } from '../hosts/patience.ts';
 import { type Candidate, mayEverRun } from '../scheduler/decide.ts';
 import { needsOf } from './candidates.ts';
@@ -49,11 +49,7 @@ export function descriptionOf(
 }
 
 export const describe = (env: Pick<VmsEnv, 'candidates' | 'hosts'>, record: VmRecord): Description =>
-  descriptionOf(
-    record,
-    env.candidates(),
-    env.hosts.all().filter((entry) => entry.record.membership === 'member').length,
-  );
+  descriptionOf(record, env.candidates(), env.hosts.all().filter(isMember).length);
 
 export async function wantRunning(env: VmsEnv, record: VmRecord, preferredHost: HostId): Promise<void> {
   const { id, generation } = record;

@@ -7,6 +7,7 @@ import type { Volume } from '../contract/storage.ts';
 import { statesAllowing, type Vm, type VmAction, type VmCreate, vmActionsByState } from '../contract/vms.ts';
 import { isHaByDefault, whyNoHa } from '../ha/policy.ts';
 import { isThere } from '../ha/view.ts';
+import { isMember } from '../hosts/hosts.ts';
 import type { Jobs } from '../jobs/runner.ts';
 import { place } from '../scheduler/decide.ts';
 import type { ImageRecord, Images } from '../storage/images.ts';
@@ -198,10 +199,7 @@ function mayTurn(env: VmRoutesEnv, record: VmRecord, on: boolean): void {
 }
 
 const noHa = (env: VmRoutesEnv): string | undefined =>
-  whyNoHa(
-    isThere(env.ha.mirror.view()),
-    env.hosts.all().filter(({ record }) => record.membership === 'member').length,
-  );
+  whyNoHa(isThere(env.ha.mirror.view()), env.hosts.all().filter(isMember).length);
 
 function refuseUnprotectable(env: VmRoutesEnv, name: string): void {
   const why = noHa(env);

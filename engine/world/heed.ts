@@ -1,7 +1,7 @@
 import { haKeys } from '../../node/contract/ha.ts';
 import { type HostId, hostIdSchema, type VmId, vmIdSchema } from '../../node/contract/ids.ts';
 import type { NewEvent } from '../events/store.ts';
-import type { HostEntry, HostsEnv } from '../hosts/hosts.ts';
+import { type HostEntry, type HostsEnv, isMember } from '../hosts/hosts.ts';
 import type { Change } from '../hosts/observe.ts';
 import type { Changes } from '../live/changes.ts';
 import type { Catalog } from '../vms/catalog.ts';
@@ -72,7 +72,7 @@ const subjectOf = ({ record }: HostEntry) => ({ kind: 'host', id: record.id, nam
 /** People are told when a host is lost and when it is back; that it is being connected to is no news. */
 function tellState(env: HeedEnv, entry: HostEntry, lost: WeakSet<HostEntry>): void {
   const { name } = entry.record;
-  if (entry.state === 'unreachable' && !lost.has(entry) && entry.record.membership === 'member') {
+  if (entry.state === 'unreachable' && !lost.has(entry) && isMember(entry)) {
     lost.add(entry);
     void env.record({
       severity: env.world().host(entry).maintenance === undefined ? 'error' : 'info',

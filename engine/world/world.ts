@@ -9,7 +9,7 @@ import type { Vm } from '../contract/vms.ts';
 import type { RecipientKeys } from '../fence/view.ts';
 import type { HaMirror } from '../ha/mirror.ts';
 import { haStateOf } from '../ha/state.ts';
-import type { HostEntry, Hosts } from '../hosts/hosts.ts';
+import { type HostEntry, type Hosts, isMember } from '../hosts/hosts.ts';
 import { hostView } from '../hosts/view.ts';
 import type { Hub } from '../live/hub.ts';
 import { maintenanceKind } from '../maintenance/job.ts';
@@ -122,7 +122,7 @@ export class World {
       reason,
       hosts: hosts
         .all()
-        .filter(({ record }) => record.membership === 'member')
+        .filter(isMember)
         .map(({ record, picture }) => ({
           id: record.id,
           name: record.name,
