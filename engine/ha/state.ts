@@ -22,6 +22,8 @@ export function haStateOf(view: HaView, facts: HaFacts): HaState {
   const named = (id: HostId) => ({ id, name: names.get(id) ?? 'unknown' });
   const leader = view.leader === undefined ? undefined : named(view.leader.host);
   const { armed, why } = armedOf(view, facts, leader?.name);
+  const admission = admissionUnder(view, facts);
+  const isIdle = view.disarmed !== undefined && admission.answer === 'yes';
   return {
     armed,
     why,
@@ -30,7 +32,9 @@ export function haStateOf(view: HaView, facts: HaFacts): HaState {
     ...(leader === undefined ? {} : { leader }),
     hosts: facts.hosts.map(({ id, name }) => hostOf(view, facts, id, name)),
     vms: vmsOf(view, named),
-    admission: admissionUnder(view, facts),
+    admission: isIdle
+      ? { ...admission, why: `${admission.why} They do not start there by themselves: ${why}` }
+      : admission,
     unreadable: [...view.unreadable],
   };
 }

@@ -133,6 +133,7 @@ test('HA is disarmed for some minutes, says so, and is armed again', async () =>
     const { armed, disarmed, why } = await call('getHa');
     return !armed && disarmed?.minutesLeft === 30 && disarmed.reason === 'new switch' && /Disarmed/.test(why);
   });
+  assert.match((await call('getHa')).admission.why, 'do not start there by themselves');
   const id = await idOf('host3');
   const machine = engine.world.hosts.find((each) => each.id === id);
   if (machine === undefined) throw new Error('it is not there');
