@@ -44,6 +44,19 @@ test('each host is told with its state, and why', () => {
   ]);
 });
 
+test('a host in maintenance is told as that, also when it is off', () => {
+  const seen = observation({
+    view: view({
+      maintenance: new Set([hostId(2), hostId(3)]),
+      reports: new Map([[hostId(2), kept(report(hostId(2), { maintenance: true }))]]),
+    }),
+  });
+  assert.equal(summaryOf(seen, more).hosts.slice(1), [
+    { name: 'host2', state: 'maintenance', why: 'it takes no VMs' },
+    { name: 'host3', state: 'maintenance', why: 'its agent has no lease with the store: it may be off' },
+  ]);
+});
+
 test('each VM is told with who has it and what that host says; a report of an earlier epoch says nothing', () => {
   const runs = (epoch: number) => ({ vm: vmId(1), epoch, state: 'running' as const });
   const stateOf = (epoch: number, change = {}) =>

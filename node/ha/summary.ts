@@ -43,13 +43,19 @@ function hostSight(view: View, id: HostId): { state: string; why: string } {
     const state = fence.phase === 'lifting' ? 'returning' : fence.phase;
     return { state, why: fence.proof ?? fence.why };
   }
-  if (report === undefined) return { state: 'unknown', why: 'its agent has no lease with the store' };
+  const isInMaintenance = view.maintenance.has(id);
+  if (report === undefined) {
+    const why = 'its agent has no lease with the store';
+    return isInMaintenance
+      ? { state: 'maintenance', why: `${why}: it may be off` }
+      : { state: 'unknown', why };
+  }
   const deaf = [...view.reports.values()].filter(({ value }) => value.silent.includes(id));
   if (deaf.length > 0) {
     const names = deaf.map(({ value }) => nameOf(view, value.host)).sort();
     return { state: 'suspect', why: `not heard by ${names.join(', ')}` };
   }
-  if (report.maintenance) return { state: 'maintenance', why: 'it takes no VMs' };
+  if (isInMaintenance) return { state: 'maintenance', why: 'it takes no VMs' };
   if (!report.vmsKnown) return { state: 'online', why: 'libvirt does not answer there' };
   return { state: 'online', why: '' };
 }
